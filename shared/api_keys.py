@@ -1,0 +1,82 @@
+"""API keys: `mlk_<id>_<secret>`, 256 random bits, shown once, kept as a SHA-256."""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared.database import Pool
+from shared.errors import Unauthorized
+from shared.fresh import FreshCache
+from shared.http.routes import Caller
+from shared.sql_blocks import SqlBlocks
+from shared.tokens import new_link_id
+
+CHANGED_CHANNEL = "ml:apps-changed"
+SCOPES: Mapping[str, str] = {
+    "links:create": "make, read, send and revoke links",
+    "links:reveal": "see url, token and passcode of a new link",
+    "links:verify": "redeem links and exchange grants",
+    "users:read": "read users",
+    "users:write": "create, change and delete users",
+    "apps:read": "read the own app and its keys",
+    "apps:write": "change the own app, make and revoke its keys",
+    "apps:admin": "make apps, and read and change every app",
+    "messages:read": "read messages and their attempts",
+}
+
+_FORMAT = re.compile(r"mlk_[0-9a-f]{12}_[A-Za-z0-9_-]{43}")
+_CACHE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class NewKey:
+    """A key at the only moment it is known."""
+
+    id: UUID
+    prefix: str
+    text: str
+    hash: bytes
+
+
+def new_key() -> NewKey:
+    """Make a key. The prefix is visible, so that a leaked key is recognized and found."""
+    key_id = new_link_id()
+    prefix = f"mlk_{secrets.token_hex(6)}"
+    text = f"{prefix}_{secrets.token_urlsafe(32)}"
+    return NewKey(key_id, prefix, text, hash_key(text))
+
+
+def hash_key(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+class ApiKeys:
+    """Checks API keys; what it learned is a few seconds old at most, or until `forget`."""
+
+    def __init__(self, pool: Pool, sql: SqlBlocks) -> None:
+        self._pool = pool
+        self._sql = sql
+        self._callers: FreshCache[bytes, Caller | None] = FreshCache(self._load, ttl_seconds=_CACHE_SECONDS)
+
+    async def check(self, authorization: str | None) -> Caller:
+        """Return whose key the `Authorization` header carries. Raises `Unauthorized`."""
+        scheme, _, text = (authorization or "").partition(" ")
+        text = text.strip()
+        # What has not the shape of a key costs no look-up.
+        if scheme.lower() != "bearer" or not _FORMAT.fullmatch(text):
+            raise Unauthorized("send `Authorization: Bearer <api key>`")
+        # Looked up by hash: the comparison runs over a value an attacker cannot steer byte by byte.
+        caller = await self._callers.get(hash_key(text))
+        if caller is None:
+            raise Unauthorized
+        return caller
+
+    def forget(self) -> None:
+        self._callers.clear()
+
+    async def _load(self, key_hash: bytes) -> Caller | None:
+        row = await self._pool.fetchrow(self._sql.find_key, key_hash)
+        return Caller(row["id"], row["app_id"], frozenset(row["scopes"])) if row else None

@@ -1,0 +1,144 @@
+"""The closed family of refusals that services answer with.
+
+Domain code raises these; only the HTTP edge knows status codes (DESIGN §10 rule 3). No message holds a token, an address
+or anything else the caller did not send as a field name.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One field that breaks a rule: `field` as a path (`links.3.email`), the rule's stable name, and words."""
+
+    field: str
+    rule: str
+    message: str
+
+
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error of ours
+    """Base of every refusal. `code` is stable and documented; the docstring is the title."""
+
+    code: ClassVar[str] = "refused"
+
+    def __init__(self, detail: str = "", *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(detail or self.title())
+        self.detail = detail
+        self.retry_after_seconds = retry_after_seconds
+
+    @classmethod
+    def title(cls) -> str:
+        return (cls.__doc__ or cls.code).strip().splitlines()[0].rstrip(".")
+
+
+class Invalid(Refusal):
+    """The request breaks one or more rules."""
+
+    code = "invalid_request"
+
+    def __init__(self, problems: list[FieldProblem], detail: str = "") -> None:
+        super().__init__(detail or "; ".join(f"{p.field}: {p.message}" for p in problems))
+        self.problems = problems
+
+
+class Malformed(Refusal):
+    """The request cannot be read."""
+
+    code = "malformed_request"
+
+
+class TooLarge(Refusal):
+    """The body is too large."""
+
+    code = "body_too_large"
+
+
+class Unauthorized(Refusal):
+    """The API key is missing, unknown, expired or revoked."""
+
+    code = "unauthorized"
+
+
+class Forbidden(Refusal):
+    """The API key lacks the scope for this."""
+
+    code = "forbidden"
+
+
+class ForeignOrigin(Refusal):
+    """The request comes from another site."""
+
+    code = "foreign_origin"
+
+
+class NotFound(Refusal):
+    """There is no such thing here."""
+
+    code = "not_found"
+
+
+class AlreadyExists(Refusal):
+    """Something with this unique value exists."""
+
+    code = "already_exists"
+
+
+class IdempotencyConflict(Refusal):
+    """The Idempotency-Key was used with another body."""
+
+    code = "idempotency_conflict"
+
+
+class RateLimited(Refusal):
+    """Too many requests."""
+
+    code = "rate_limited"
+
+
+class Unavailable(Refusal):
+    """A part of the service is away; nothing was lost, try again."""
+
+    code = "unavailable"
+
+
+class LinkInvalid(Refusal):
+    """The link is not known."""
+
+    code = "link_invalid"
+
+
+class LinkConsumed(Refusal):
+    """The link was used already."""
+
+    code = "link_consumed"
+
+
+class LinkExpired(Refusal):
+    """The link has expired."""
+
+    code = "link_expired"
+
+
+class LinkRevoked(Refusal):
+    """The link was revoked."""
+
+    code = "link_revoked"
+
+
+class LinkNotYetValid(Refusal):
+    """The link is not valid yet."""
+
+    code = "link_not_yet_valid"
+
+
+class LinkInProgress(Refusal):
+    """Another attempt on this link is under way."""
+
+    code = "link_in_progress"
+
+
+class GrantInvalid(Refusal):
+    """The code is unknown, used or late."""
+
+    code = "grant_invalid"

@@ -1,0 +1,26 @@
+"""The client's address, through proxies that are trusted and no others."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+
+def client_address(
+    remote: str | None, forwarded_for: str | None, trusted: Sequence[IPv4Network | IPv6Network]
+) -> str:
+    """Return the address nearest to us that is not a trusted proxy.
+
+    `X-Forwarded-For` is read from the right: what stands further left was written by whoever we do not trust.
+    """
+    hops = [part.strip() for part in (forwarded_for or "").split(",") if part.strip()]
+    address = remote or ""
+    while hops and _within(address, trusted):
+        address = hops.pop()
+    return address
+
+
+def _within(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)

@@ -1,0 +1,135 @@
+"""The HTTP edge: request ids, limits, authentication, time limits, problems, logs and metrics around every handler.
+
+The order is the defence: limits before look-ups, authentication before bodies. What a handler raises becomes an answer here
+and nowhere else.
+"""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+
+import structlog
+from aiohttp import web
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from shared.api_keys import ApiKeys
+from shared.clock import monotonic
+from shared.errors import NotFound, Unavailable
+from shared.http.addresses import client_address
+from shared.http.problems import as_refusal, problem_response
+from shared.http.routes import ApiKey, Call, Route
+from shared.limits import FailOpenBucket
+from shared.metrics import HTTP_SECONDS
+
+log = structlog.get_logger()
+
+WebHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What stands around every handler of a service."""
+
+    api_keys: ApiKeys
+    address_limit: FailOpenBucket
+    key_limit: FailOpenBucket
+    request_timeout_seconds: float
+    trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
+
+    def application(self, routes: Sequence[Route]) -> web.Application:
+        """Build the aiohttp application that serves these routes."""
+        app = web.Application(middlewares=[_unmatched])
+        for route in routes:
+            app.router.add_route(route.method, route.path, self.around(route))
+        return app
+
+    def around(self, route: Route) -> WebHandler:
+        """Return the aiohttp handler of a route."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            started = monotonic()
+            request_id = _request_id(request)
+            clear_contextvars()
+            bind_contextvars(request_id=request_id)
+            try:
+                async with asyncio.timeout(self.request_timeout_seconds):
+                    response = await self._answer(route, request, request_id)
+            except Exception as error:  # noqa: BLE001 - each becomes an answer; those of ours are logged whole
+                response = _refuse(route, request, error, request_id)
+            for name, value in route.headers.items():
+                response.headers.setdefault(name, value)
+            response.headers["X-Request-Id"] = request_id
+            _report(route, request, response, monotonic() - started)
+            return response
+
+        return handle
+
+    async def _answer(self, route: Route, request: web.Request, request_id: str) -> web.StreamResponse:
+        address = client_address(request.remote, request.headers.get("X-Forwarded-For"), self.trusted_proxies)
+        await self.address_limit.take(address, route.tokens)
+        caller = None
+        if isinstance(route.auth, ApiKey):
+            caller = await self.api_keys.check(request.headers.get("Authorization"))
+            await self.key_limit.take(str(caller.key_id), route.tokens)
+            caller.require(route.auth.scope)
+        return await route.handler(Call(request, request_id, address, caller, route.max_body_bytes))
+
+
+def _request_id(request: web.Request) -> str:
+    given = request.headers.get("X-Request-Id", "")
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+
+
+def _refuse(route: Route, request: web.Request, error: Exception, request_id: str) -> web.StreamResponse:
+    refusal = as_refusal(error)
+    if refusal is None:
+        log.error("request_failed", route=route.path, exc_info=error)
+        return _fault(request_id)
+    if isinstance(refusal, Unavailable):
+        log.warning("unavailable", route=route.path, reason=str(refusal), cause=type(error).__name__)
+    return (route.refusal_view or problem_response)(request, refusal, request_id)
+
+
+def _fault(request_id: str) -> web.Response:
+    body = {
+        "type": "about:blank",
+        "title": "A fault of this service",
+        "status": 500,
+        "code": "internal_error",
+    }
+    return web.json_response(
+        {**body, "request_id": request_id}, status=500, content_type="application/problem+json"
+    )
+
+
+def _report(route: Route, request: web.Request, response: web.StreamResponse, seconds: float) -> None:
+    # The route's pattern, never the path: `/l/{token}` with its token is a credential.
+    HTTP_SECONDS.labels(route=route.path, method=request.method, status=response.status).observe(seconds)
+    log.info(
+        "request",
+        method=request.method,
+        route=route.path,
+        status=response.status,
+        ms=round(seconds * 1000, 2),
+    )
+
+
+@web.middleware
+async def _unmatched(request: web.Request, handler: WebHandler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status == 404:
+            return problem_response(request, NotFound("no such route"), _request_id(request))
+        allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        return web.json_response(
+            {"type": "about:blank", "title": error.reason, "status": error.status, "code": "http_error"},
+            status=error.status,
+            content_type="application/problem+json",
+            headers=allowed,
+        )

@@ -1,0 +1,158 @@
+"""The request for a link and what is told of a link: one shape for HTTP, batches and Kafka (DESIGN §8)."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import orjson
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from shared.recipients import RecipientInvalid, normalize_email, normalize_phone
+
+Channel = Literal["none", "email", "sms", "whatsapp"]
+LinkType = Literal["login", "verify_identifier", "invite"]
+Lane = Literal["interactive", "bulk"]
+
+STATE_MAX_BYTES = 4096
+MIN_TTL_SECONDS = 30
+MAX_TTL_SECONDS = 30 * 86400
+
+
+def _email(value: str) -> str:
+    try:
+        return normalize_email(value)
+    except RecipientInvalid as invalid:
+        raise PydanticCustomError("email_format", "{reason}", {"reason": str(invalid)}) from None
+
+
+def _phone(value: str) -> str:
+    try:
+        return normalize_phone(value)
+    except RecipientInvalid as invalid:
+        raise PydanticCustomError("phone_format", "{reason}", {"reason": str(invalid)}) from None
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise PydanticCustomError(
+            "time_zone_unknown", "is not an IANA time zone, such as Europe/Berlin"
+        ) from None
+    return value
+
+
+def _small(value: Any) -> Any:
+    size = len(orjson.dumps(value))
+    if size > STATE_MAX_BYTES:
+        raise PydanticCustomError(
+            "too_large",
+            "has {size} bytes as compact JSON, at most {most} are kept",
+            {"size": size, "most": STATE_MAX_BYTES},
+        )
+    return value
+
+
+Email = Annotated[str, Field(max_length=320), AfterValidator(_email)]
+Phone = Annotated[str, Field(max_length=32), AfterValidator(_phone)]
+SmallJson = Annotated[Any, AfterValidator(_small)]
+SmallObject = Annotated[dict[str, Any], AfterValidator(_small)]
+Locale = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)]
+TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_time_zone)]
+
+
+class AskerInfo(BaseModel):
+    """Who asked for the link, as the product saw it: for limits and for the page, never for a decision."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ip: IPvAnyAddress | None = None
+    user_agent: Annotated[str, Field(max_length=512)] | None = None
+
+
+class LinkRequest(BaseModel):
+    """What `POST /v1/links` takes, and each item of a batch, and the data of a `magiclink.link.requested.v1` event."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: UUID | None = None
+    email: Email | None = None
+    phone: Phone | None = None
+    type: LinkType = "login"
+    redirect_url: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
+    ttl_seconds: Annotated[int, Field(strict=True, ge=MIN_TTL_SECONDS, le=MAX_TTL_SECONDS)] | None = None
+    channel: Channel = "none"
+    locale: Locale | None = None
+    time_zone: TimeZone | None = None
+    template: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] | None = None
+    template_data: SmallObject = Field(default_factory=dict)
+    state: SmallJson = None
+    metadata: SmallObject = Field(default_factory=dict)
+    send_at: AwareDatetime | None = None
+    lane: Lane | None = None
+    passcode: Annotated[bool, Field(strict=True)] = False
+    client: AskerInfo | None = None
+    code_challenge: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")] | None = None
+
+    @model_validator(mode="after")
+    def _one_recipient(self) -> Self:
+        given = [name for name in ("user_id", "email", "phone") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise PydanticCustomError(
+                "one_recipient",
+                "give exactly one of user_id, email, phone (given: {given})",
+                {"given": ", ".join(given) or "none"},
+            )
+        if self.send_at is not None and self.channel == "none":
+            raise PydanticCustomError("send_at_needs_channel", "send_at needs a channel to send by")
+        return self
+
+
+class RequestedLink(LinkRequest):
+    """The data of a link request on Kafka: the request, the app it is for, and a channel, because nobody reads an answer."""
+
+    app_id: UUID
+    channel: Literal["email", "sms", "whatsapp"]
+
+
+def link_view(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a link as the API tells it, without its secrets, from a row that has these columns."""
+    return {
+        "id": row["id"],
+        "app_id": row["app_id"],
+        "user_id": row["user_id"],
+        "type": row["type"],
+        "status": row["status"],
+        "redirect_url": row["redirect_url"],
+        "state": load_state(row["state"]),
+        "metadata": row["metadata"],
+        "channel": row["channel"],
+        "send_at": row["send_at"],
+        "expires_at": row["expires_at"],
+        "created_at": row["created_at"],
+        "consumed_at": row["consumed_at"],
+        "revoked_at": row["revoked_at"],
+    }
+
+
+def load_state(text: str | None) -> Any:
+    """Return the state as it was given; the column keeps its text."""
+    return None if text is None else orjson.loads(text)
+
+
+def link_url(public_url: str, landing_url: str | None, token: str) -> str:
+    """Return the URL of a link: the verifier's page, or the app's own landing page with `?token=`."""
+    if landing_url is None:
+        return f"{public_url}/l/{token}"
+    separator = "&" if "?" in landing_url else "?"
+    return f"{landing_url}{separator}token={token}"

@@ -1,0 +1,143 @@
+"""Tokens, grants and passcodes: derived from the link's id with a keyed MAC, never stored.
+
+token = kid (1 character) + base62( link id (16 bytes) || MAC (12 bytes) ), 39 letters and digits (DESIGN §3).
+The MAC is checked before any I/O, so garbage and guesses cost no round trip; 96 bits cannot be guessed online.
+"""
+
+import hmac
+import secrets
+import time
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared.keys import KeyRing
+
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+VERSION = b"\x01"
+MAC_BYTES = 12
+PAYLOAD_BYTES = 16 + MAC_BYTES
+PAYLOAD_CHARS = 38  # ceil(28 * 8 / log2(62))
+TOKEN_CHARS = 1 + PAYLOAD_CHARS
+
+_PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
+_PAIR_VALUES = {pair: value for value, pair in enumerate(_PAIRS)}
+_HALF = 62 ** (PAYLOAD_CHARS // 2 + 1)  # splitting once keeps the divisions short
+_HALF_CHARS = PAYLOAD_CHARS // 2 + 1
+
+PASSCODE_ALPHABETS = {
+    "digits": "0123456789",
+    "letters": "ABCDEFGHJKLMNPQRSTUVWXYZ",  # no I and O: read aloud and typed from paper
+    "alphanumeric": "23456789ABCDEFGHJKLMNPQRSTUVWXYZ",
+}
+PASSCODE_STRATEGIES = (*PASSCODE_ALPHABETS, "bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRef:
+    """What a valid token or grant names: the link, and the key id everything of that link is derived with."""
+
+    kid: str
+    link_id: UUID
+
+
+def new_link_id(shard: int = 0) -> UUID:
+    """Make a UUIDv7 (RFC 9562): 48 bits of milliseconds, the app's shard in `rand_a`, 62 random bits."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = milliseconds << 80 | 0x7 << 76 | (shard & 0xFFF) << 64 | 0b10 << 62 | secrets.randbits(62)
+    return UUID(int=value)
+
+
+def make_token(ring: KeyRing, link_id: UUID, kid: str | None = None) -> str:
+    """Return the link's token; `kid` is the link's own key id, None for a new link."""
+    return _make(ring, "link", link_id, kid)
+
+
+def read_token(ring: KeyRing, token: str) -> LinkRef | None:
+    """Return what the token names, or None for anything that this ring did not sign. No I/O."""
+    return _read(ring, "link", token)
+
+
+def make_grant(ring: KeyRing, link: LinkRef) -> str:
+    """Return the link's grant, the `code` of the redirect (RFC 6749 §4.1.2)."""
+    return _make(ring, "grant", link.link_id, link.kid)
+
+
+def read_grant(ring: KeyRing, grant: str) -> LinkRef | None:
+    """Return what the grant names, or None."""
+    return _read(ring, "grant", grant)
+
+
+def make_passcode(ring: KeyRing, link: LinkRef, epoch: int, passcode_format: str) -> str:
+    """Return the link's passcode in `<strategy>:<length>`, e.g. `digits:6`. A resend raises the epoch.
+
+    A guess is worth 1/10**6 a try; the tries are what is limited, durably (DESIGN §3).
+    """
+    strategy, _, length_text = passcode_format.partition(":")
+    length = int(length_text)
+    digest = _mac(ring, "passcode", link.kid, link.link_id.bytes + epoch.to_bytes(4, "big"))
+    if strategy == "bytes":
+        return digest[:length].hex()
+    number = int.from_bytes(digest, "big")  # 256 bits: the modulo's bias is below 2**-190
+    alphabet = PASSCODE_ALPHABETS[strategy]
+    characters = []
+    for _ in range(length):
+        number, digit = divmod(number, len(alphabet))
+        characters.append(alphabet[digit])
+    return "".join(characters)
+
+
+def attempt_id(ring: KeyRing, link: LinkRef, holder: str) -> UUID:
+    """Return the id of a redemption attempt: the same holder asking again about the same link is the same attempt.
+
+    `holder` is the page's cookie or, for an API caller, its app and `Idempotency-Key`. The database keeps only this MAC,
+    so reading it does not let anybody ask again in the holder's name.
+    """
+    return UUID(bytes=_mac(ring, "replay", link.kid, link.link_id.bytes + holder.encode())[:16])
+
+
+def _make(ring: KeyRing, purpose: str, link_id: UUID, kid: str | None) -> str:
+    kid = kid or ring.newest[purpose]
+    return kid + _encode(link_id.bytes + _mac(ring, purpose, kid, link_id.bytes)[:MAC_BYTES])
+
+
+def _read(ring: KeyRing, purpose: str, text: str) -> LinkRef | None:
+    # 1. The shape, so that nothing long or strange reaches the arithmetic.
+    if len(text) != TOKEN_CHARS or not text.isascii() or not text.isalnum():
+        return None
+    # 2. A key id this ring knows.
+    kid = text[0]
+    if ring.key(purpose, kid) is None:
+        return None
+    # 3. One spelling per token: a value past 28 bytes is nobody's token.
+    payload = _decode(text[1:])
+    if payload is None:
+        return None
+    # 4. The MAC, in constant time. Whoever fails here learns only that.
+    expected = _mac(ring, purpose, kid, payload[:16])[:MAC_BYTES]
+    if not hmac.compare_digest(expected, payload[16:]):
+        return None
+    return LinkRef(kid, UUID(bytes=payload[:16]))
+
+
+def _mac(ring: KeyRing, purpose: str, kid: str, message: bytes) -> bytes:
+    return hmac.digest(ring.keys[purpose, kid], VERSION + message, "sha256")
+
+
+def _encode(payload: bytes) -> str:
+    high, low = divmod(int.from_bytes(payload, "big"), _HALF)
+    return _digits(high, PAYLOAD_CHARS - _HALF_CHARS) + _digits(low, _HALF_CHARS)
+
+
+def _digits(value: int, width: int) -> str:
+    pairs = []
+    for _ in range(width // 2):
+        value, pair = divmod(value, 3844)
+        pairs.append(_PAIRS[pair])
+    return "".join(reversed(pairs))
+
+
+def _decode(text: str) -> bytes | None:
+    value = 0
+    for at in range(0, PAYLOAD_CHARS, 2):
+        value = value * 3844 + _PAIR_VALUES[text[at : at + 2]]
+    return None if value >> (PAYLOAD_BYTES * 8) else value.to_bytes(PAYLOAD_BYTES, "big")

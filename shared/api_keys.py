@@ -5,6 +5,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 from shared.database import Pool
@@ -14,6 +15,7 @@ from shared.http.routes import Caller
 from shared.sql_blocks import SqlBlocks
 from shared.tokens import new_link_id
 
+SQL = SqlBlocks(Path(__file__).parent / "sql" / "api_keys.sql")
 CHANGED_CHANNEL = "ml:apps-changed"
 SCOPES: Mapping[str, str] = {
     "links:create": "make, read, send and revoke links",
@@ -56,9 +58,8 @@ def hash_key(text: str) -> bytes:
 class ApiKeys:
     """Checks API keys; what it learned is a few seconds old at most, or until `forget`."""
 
-    def __init__(self, pool: Pool, sql: SqlBlocks) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._sql = sql
         self._callers: FreshCache[bytes, Caller | None] = FreshCache(self._load, ttl_seconds=_CACHE_SECONDS)
 
     async def check(self, authorization: str | None) -> Caller:
@@ -78,5 +79,5 @@ class ApiKeys:
         self._callers.clear()
 
     async def _load(self, key_hash: bytes) -> Caller | None:
-        row = await self._pool.fetchrow(self._sql.find_key, key_hash)
+        row = await self._pool.fetchrow(SQL.find_key, key_hash)
         return Caller(row["id"], row["app_id"], frozenset(row["scopes"])) if row else None

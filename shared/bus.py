@@ -57,7 +57,7 @@ class EventInvalid(ValueError):  # noqa: N818 - states the fact
     """The bytes are no CloudEvent this service takes. The message names the attribute and the rule, no content."""
 
 
-def encode_event(event: Event) -> str:
+def encode_event(event: Event) -> bytes:
     """Return the structured JSON form."""
     attributes = {
         "specversion": "1.0",
@@ -68,7 +68,7 @@ def encode_event(event: Event) -> str:
         "time": event.time or datetime.now(UTC),
         "datacontenttype": "application/json",
     }
-    return _FORMAT.write(CloudEvent(attributes, event.data)).decode()
+    return _FORMAT.write(CloudEvent(attributes, event.data))
 
 
 def decode_event(value: bytes | None) -> Event:

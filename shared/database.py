@@ -3,15 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import asyncpg
 import orjson
 
 from shared.sql_blocks import SqlBlocks
 
-Pool = asyncpg.Pool[asyncpg.Record]
-Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 # The statement dies before the client gives up, so that a slow statement has a known outcome.
 STATEMENT_TIMEOUT_MS = 5_000
@@ -33,6 +33,12 @@ _LOST = (
 # A cancelled statement is rolled back: its outcome is known, the database is merely slow.
 _KNOWN = (asyncpg.QueryCanceledError,)
 _BUSY = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
+
+
+class Row(Protocol):
+    """A row as code reads it: a record of the driver, or a dict in a test."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ async def create_pool(database: Database) -> Pool:
     )
 
 
-async def _prepare_connection(connection: asyncpg.Connection[Any]) -> None:
+async def _prepare_connection(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     await connection.set_type_codec(
         "jsonb", encoder=_dumps, decoder=orjson.loads, schema="pg_catalog", format="text"
     )

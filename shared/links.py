@@ -1,6 +1,5 @@
 """The request for a link and what is told of a link: one shape for HTTP, batches and Kafka (DESIGN §8)."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -17,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from shared.database import Row
 from shared.recipients import RecipientInvalid, normalize_email, normalize_phone
 
 Channel = Literal["none", "email", "sms", "whatsapp"]
@@ -125,7 +125,7 @@ class RequestedLink(LinkRequest):
     channel: Literal["email", "sms", "whatsapp"]
 
 
-def link_view(row: Mapping[str, Any]) -> dict[str, Any]:
+def link_view(row: Row) -> dict[str, Any]:
     """Return a link as the API tells it, without its secrets, from a row that has these columns."""
     return {
         "id": row["id"],

@@ -1,8 +1,10 @@
 """The one timed outbox (DESIGN §5): rows are written in the transaction of what they tell, relays take what is due."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 import orjson
 
@@ -11,6 +13,7 @@ from shared.clock import Clock, monotonic
 from shared.database import Connection, Pool, is_away
 from shared.sql_blocks import SqlBlocks
 
+SQL = SqlBlocks(Path(__file__).parent / "sql" / "outbox.sql")
 WAKE_CHANNEL = "magiclink_outbox"
 _WAKE_PAUSE_SECONDS = 0.01
 
@@ -22,7 +25,7 @@ class OutboxRow:
     lane: str
     topic: str
     key: str
-    value: str
+    value: bytes
     due_at: datetime | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -39,11 +42,11 @@ def delivery_row(
     return OutboxRow(lane, DELIVERIES[lane], str(user_id), encode_event(event), due_at, headers)
 
 
-async def append(connection: Connection, sql: SqlBlocks, rows: list[OutboxRow]) -> None:
+async def append(connection: Connection, rows: list[OutboxRow]) -> None:
     """Write rows within the caller's transaction."""
     if rows:
         await connection.execute(
-            sql.append_outbox,
+            SQL.append_outbox,
             [row.lane for row in rows],
             [row.due_at for row in rows],
             [row.topic for row in rows],
@@ -54,7 +57,7 @@ async def append(connection: Connection, sql: SqlBlocks, rows: list[OutboxRow]) 
 
 
 class OutboxBell:
-    """Wakes the relays after a commit, outside the transaction, at most every 10 ms a process.
+    """Wakes the relays after a commit, outside the transaction, at most every 10 ms a process; those `nearby` at once.
 
     A lost ring is harmless: relays also poll. NOTIFY inside the transaction would serialize all commits on one lock.
     """
@@ -64,9 +67,12 @@ class OutboxBell:
         self._clock = clock
         self._ringing: asyncio.Task[None] | None = None
         self._wanted = False
+        self.nearby: list[Callable[[], object]] = []
 
     def ring(self) -> None:
         """Wake the relays soon; returns at once."""
+        for wake in self.nearby:
+            wake()
         self._wanted = True
         if self._ringing is None or self._ringing.done():
             self._ringing = asyncio.create_task(self._ring(), name="outbox-bell")

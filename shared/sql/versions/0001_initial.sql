@@ -199,7 +199,7 @@ CREATE TABLE magiclink.outbox (
     due_at timestamptz NOT NULL DEFAULT now(),
     topic text NOT NULL,
     key text NOT NULL,
-    value text NOT NULL,
+    value bytea NOT NULL,
     headers jsonb NOT NULL DEFAULT '{}'
 );
 CREATE INDEX outbox_due ON magiclink.outbox (lane, due_at, id);

@@ -1,0 +1,114 @@
+"""`POST /v1/links` and `POST /v1/links/batch`: parse, issue, render."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.issuer.issue import Issue
+from services.issuer.lanes import Lanes
+from services.issuer.orders import Guard, Issued, Order, Receipt
+from services.issuer.policy import App, Apps, Draft, draft_link
+from shared.errors import Refusal
+from shared.http.problems import problem
+from shared.http.routes import BATCH_BODY_BYTES, ApiKey, Call, Route, json_response, validate
+from shared.idempotency import HTTP_KEEP_SECONDS, hash_body
+from shared.keys import KeyRing
+from shared.links import LinkRequest, link_url, link_view
+from shared.tokens import LinkRef, make_passcode, make_token
+
+BATCH_ITEMS = 10_000
+_BATCH_TOKENS = 10
+
+
+class BatchRequest(BaseModel):
+    """The body of a batch. Its items are checked one by one, so that a bad one refuses itself only."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    links: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=BATCH_ITEMS)]
+
+
+@dataclass(frozen=True, slots=True)
+class LinksApi:
+    """The handlers, and what they need."""
+
+    issue: Issue
+    apps: Apps
+    lanes: Lanes
+    ring: KeyRing
+    public_url: str
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("POST", "/v1/links", self.create, ApiKey("links:create")),
+            Route(
+                "POST",
+                "/v1/links/batch",
+                self.create_batch,
+                ApiKey("links:create"),
+                tokens=_BATCH_TOKENS,
+                max_body_bytes=BATCH_BODY_BYTES,
+            ),
+        ]
+
+    async def create(self, call: Call) -> web.Response:
+        request = await call.body(LinkRequest)
+        app = await self.apps.get(call.caller.app_id)
+        draft = await self.lanes.assign(draft_link(app, request, "interactive"))
+        receipt = await self.issue.one(self._order(call, app, "POST /v1/links", [draft]))
+        item = receipt.items[0]
+        if isinstance(item, Refusal):
+            raise item
+        return json_response(self._view(item, app, call), 201, _replay_headers(receipt))
+
+    async def create_batch(self, call: Call) -> web.Response:
+        batch = await call.body(BatchRequest)
+        app = await self.apps.get(call.caller.app_id)
+        items = [await self._draft(app, index, item) for index, item in enumerate(batch.links)]
+        receipt = await self.issue.one(self._order(call, app, "POST /v1/links/batch", items))
+        results = [
+            {"error": problem(item)} if isinstance(item, Refusal) else self._view(item, app, call)
+            for item in receipt.items
+        ]
+        return json_response({"results": results}, 200, _replay_headers(receipt))
+
+    async def _draft(self, app: App, index: int, item: dict[str, Any]) -> Draft | Refusal:
+        try:
+            return await self.lanes.assign(
+                draft_link(app, validate(LinkRequest, item, f"links.{index}."), "bulk")
+            )
+        except Refusal as refusal:
+            return refusal
+
+    def _order(self, call: Call, app: App, scope: str, items: list[Draft | Refusal]) -> Order:
+        key = call.idempotency_key
+        body_hash = hash_body(self.ring, scope, call.raw) if key else b""
+        guard = Guard(app.id, scope, key, body_hash, HTTP_KEEP_SECONDS) if key else None
+        return Order(app.id, items, guard, "api", {"x-request-id": call.request_id})
+
+    def _view(self, link: Issued, app: App, call: Call) -> dict[str, Any]:
+        """The link as its maker sees it. The secrets are derived here, for a key that may see them, and kept nowhere."""
+        row = {name: getattr(link, name) for name in Issued.__slots__}
+        message = None
+        if link.message_id is not None:
+            message = {"id": link.message_id, "channel": link.channel, "status": link.message_status}
+        secrets: Mapping[str, Any] = {}
+        if call.caller.may("links:reveal"):
+            ref = LinkRef(link.kid, link.id)
+            token = make_token(self.ring, link.id, link.kid)
+            passcode = link.passcode_format and make_passcode(
+                self.ring, ref, link.passcode_epoch, link.passcode_format
+            )
+            secrets = {
+                "url": link_url(self.public_url, app.landing_url, token),
+                "token": token,
+                "passcode": passcode,
+            }
+        return {"link": {**link_view(row), **secrets}, "message": message}
+
+
+def _replay_headers(receipt: Receipt) -> dict[str, str]:
+    return {"Idempotency-Replayed": "true"} if receipt.replayed else {}

@@ -1,0 +1,207 @@
+"""Link requests from Kafka: exactly one link for each (app, source, id), whatever is redelivered (G2).
+
+What cannot be decoded, is refused, or comes too late is put aside with the reason, on `<topic>.dlq` and in `dead_letters`.
+Offsets are committed after the transaction (shared.consumer).
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import structlog
+from pydantic import ValidationError
+
+from services.issuer.issue import Issue
+from services.issuer.lanes import Lanes
+from services.issuer.orders import Guard, Order
+from services.issuer.policy import Apps, draft_link
+from services.issuer.store import SQL, IssuerStore
+from shared import outbox
+from shared.bus import Event, EventInvalid, decode_event
+from shared.clock import Clock, wall
+from shared.consumer import Record
+from shared.database import is_away
+from shared.errors import Invalid, Refusal
+from shared.http.routes import field_problems
+from shared.idempotency import hash_body
+from shared.keys import KeyRing
+from shared.links import LinkRequest, RequestedLink
+from shared.metrics import DEAD_LETTERS, INTAKE_EVENTS
+from shared.outbox import OutboxRow
+from shared.tokens import new_link_id
+
+log = structlog.get_logger()
+
+EVENT_TYPE = "magiclink.link.requested.v1"
+_MAX_ATTRIBUTE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """A record that became an order."""
+
+    record: Record
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that is put aside."""
+
+    record: Record
+    reason: str
+
+
+class Intake:
+    """Handles batches of records; use with `shared.consumer.consume_batches`."""
+
+    def __init__(self, issue: Issue, apps: Apps, lanes: Lanes, store: IssuerStore, ring: KeyRing) -> None:
+        self._issue = issue
+        self._apps = apps
+        self._lanes = lanes
+        self._store = store
+        self._ring = ring
+        self.retention_days = 30
+        self.clock: Clock = wall
+
+    async def handle(self, records: list[Record]) -> None:
+        """Issue what is asked for; put aside what is refused. Raises when the database is away: nothing is skipped."""
+        read = [await self._read(record) for record in records]
+        refused = [item for item in read if isinstance(item, Refused)]
+        waiting = [item for item in read if isinstance(item, Requested)]
+        while waiting:
+            # The same event twice in one batch: the second one goes in the next round, and finds the first one's answer.
+            together, waiting = _distinct(waiting)
+            refused += await self._issue_all(together)
+        if refused:
+            await self._put_aside(refused)
+
+    async def _read(self, record: Record) -> Requested | Refused:
+        try:
+            event = decode_event(record.value)
+            requested = self._check(event)
+            app = await self._apps.get(requested.app_id)
+            if not app.intake:
+                return Refused(record, "the app does not allow link requests over Kafka (intake is off)")
+            request = LinkRequest.model_validate(requested.model_dump(exclude={"app_id"}))
+            draft = await self._lanes.assign(draft_link(app, request, "bulk"))
+        except EventInvalid as invalid:
+            return Refused(record, str(invalid))
+        except Refusal as refusal:
+            return Refused(record, f"{refusal.code}: {refusal}")
+        guard = Guard(
+            app.id,
+            f"event {event.source}",
+            event.id,
+            hash_body(self._ring, event.type, _canonical(event)),
+            self._keep,
+        )
+        return Requested(record, Order(app.id, [draft], guard, "kafka", _headers(record)))
+
+    def _check(self, event: Event) -> RequestedLink:
+        if event.type != EVENT_TYPE:
+            raise EventInvalid(f"type: expected {EVENT_TYPE}")
+        if len(event.id) > _MAX_ATTRIBUTE or len(event.source) > _MAX_ATTRIBUTE:
+            raise EventInvalid(f"id, source: at most {_MAX_ATTRIBUTE} characters")
+        # Past the retention of keys a redelivery could not be told from a new event.
+        if event.time is not None and self.clock() - _seconds(event.time) > self.retention_days * 86400:
+            raise EventInvalid(f"time: older than {self.retention_days} days")
+        try:
+            return RequestedLink.model_validate(event.data)
+        except ValidationError as error:
+            raise Invalid(field_problems(error, "data.")) from None
+
+    async def _issue_all(self, requested: list[Requested]) -> list[Refused]:
+        receipts = await self._issue.issue_together([item.order for item in requested])
+        refused = []
+        for item, receipt in zip(requested, receipts, strict=True):
+            answer = receipt if isinstance(receipt, BaseException) else receipt.items[0]
+            if isinstance(answer, Refusal):
+                refused.append(Refused(item.record, f"{answer.code}: {answer}"))
+            elif isinstance(answer, BaseException):
+                if is_away(answer):
+                    raise answer
+                refused.append(Refused(item.record, f"refused by the database: {type(answer).__name__}"))
+            else:
+                replayed = not isinstance(receipt, BaseException) and receipt.replayed
+                INTAKE_EVENTS.labels(verdict="replayed" if replayed else "issued").inc()
+        return refused
+
+    async def _put_aside(self, refused: list[Refused]) -> None:
+        async with self._store.transaction() as connection:
+            rows = [_dead_letter(item) for item in refused]
+            await connection.execute(SQL.add_dead_letters, *map(list, zip(*rows, strict=True)))
+            await outbox.append(connection, [_dlq_row(item) for item in refused])
+        for item in refused:
+            INTAKE_EVENTS.labels(verdict="dead_letter").inc()
+            DEAD_LETTERS.labels(topic=item.record.topic).inc()
+            log.warning(
+                "dead_letter",
+                topic=item.record.topic,
+                partition=item.record.partition,
+                offset=item.record.offset,
+                reason=item.reason,
+            )
+
+    @property
+    def _keep(self) -> float:
+        return float(self.retention_days * 86400)
+
+
+def _distinct(items: list[Requested]) -> tuple[list[Requested], list[Requested]]:
+    first: dict[object, Requested] = {}
+    again = []
+    for item in items:
+        identity = item.order.guard.identity if item.order.guard else None
+        if identity in first:
+            again.append(item)
+        else:
+            first[identity] = item
+    return list(first.values()), again
+
+
+def _canonical(event: Event) -> bytes:
+    # A producer's retry may spell the same data in another order; only the meaning counts.
+    return orjson.dumps(event.data, option=orjson.OPT_SORT_KEYS)
+
+
+def _seconds(moment: datetime) -> float:
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _headers(record: Record) -> dict[str, str]:
+    request_id = dict(record.headers or ()).get("x-request-id", b"").decode("ascii", "replace")[:128]
+    return {"x-request-id": request_id or f"{record.topic}.{record.partition}.{record.offset}"}
+
+
+def _text_headers(item: Refused) -> dict[str, str]:
+    original = {name: value.decode("utf-8", "replace") for name, value in item.record.headers or ()}
+    return {
+        **original,
+        "dlq-reason": item.reason,
+        "dlq-topic": item.record.topic,
+        "dlq-partition": str(item.record.partition),
+        "dlq-offset": str(item.record.offset),
+    }
+
+
+def _dead_letter(item: Refused) -> tuple[Any, ...]:
+    record = item.record
+    headers = orjson.dumps({k: v.replace("\0", "") for k, v in _text_headers(item).items()}).decode()
+    return (
+        new_link_id(),
+        record.topic,
+        record.partition,
+        record.offset,
+        record.key,
+        record.value,
+        headers,
+        item.reason,
+    )
+
+
+def _dlq_row(item: Refused) -> OutboxRow:
+    key = (item.record.key or b"").decode("utf-8", "replace").replace("\0", "")
+    headers = {name: value.replace("\0", "") for name, value in _text_headers(item).items()}
+    return OutboxRow("events", f"{item.record.topic}.dlq", key, item.record.value or b"", None, headers)

@@ -1,0 +1,156 @@
+-- name: find_app
+SELECT id, name, base_url, redirect_urls, default_redirect_url, landing_url, ttl_seconds, max_ttl_seconds,
+       grant_ttl_seconds, passcode_strategy, passcode_length, locale, intake, interactive_per_minute
+FROM magiclink.apps
+WHERE id = $1
+
+-- name: claim_keys
+-- Waits for a concurrent duplicate to commit, then does not return its row. An expired row is taken over.
+INSERT INTO magiclink.idempotency_keys AS k (app_id, scope, key, body_hash, answer, expires_at)
+SELECT app_id, scope, key, body_hash, answer::jsonb, now() + make_interval(secs => keep_seconds)
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::float8[])
+    AS row (app_id, scope, key, body_hash, answer, keep_seconds)
+ORDER BY app_id, scope, key
+ON CONFLICT (app_id, scope, key) DO UPDATE
+    SET body_hash = excluded.body_hash, answer = excluded.answer, expires_at = excluded.expires_at
+    WHERE k.expires_at <= now()
+RETURNING app_id, scope, key
+
+-- name: find_keys
+SELECT k.app_id, k.scope, k.key, k.body_hash, k.answer
+FROM unnest($1::uuid[], $2::text[], $3::text[]) AS row (app_id, scope, key)
+JOIN magiclink.idempotency_keys k USING (app_id, scope, key)
+
+-- name: forget_keys
+DELETE FROM magiclink.idempotency_keys k
+USING unnest($1::uuid[], $2::text[], $3::text[]) AS row (app_id, scope, key)
+WHERE (k.app_id, k.scope, k.key) = (row.app_id, row.scope, row.key)
+
+-- name: amend_answers
+UPDATE magiclink.idempotency_keys k SET answer = row.answer::jsonb
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS row (app_id, scope, key, answer)
+WHERE (k.app_id, k.scope, k.key) = (row.app_id, row.scope, row.key)
+
+-- name: drop_expired_keys
+DELETE FROM magiclink.idempotency_keys
+WHERE (app_id, scope, key) IN (
+    SELECT app_id, scope, key FROM magiclink.idempotency_keys
+    WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+
+-- name: find_users
+SELECT 'email' AS kind, wanted.app_id, wanted.value, u.id, u.email, u.phone
+FROM unnest($1::uuid[], $2::text[]) AS wanted (app_id, value)
+JOIN magiclink.users u ON u.app_id = wanted.app_id AND u.email = wanted.value
+UNION ALL
+SELECT 'phone', wanted.app_id, wanted.value, u.id, u.email, u.phone
+FROM unnest($3::uuid[], $4::text[]) AS wanted (app_id, value)
+JOIN magiclink.users u ON u.app_id = wanted.app_id AND u.phone = wanted.value
+UNION ALL
+SELECT 'user_id', wanted.app_id, wanted.value, u.id, u.email, u.phone
+FROM unnest($5::uuid[], $6::text[]) AS wanted (app_id, value)
+JOIN magiclink.users u ON u.app_id = wanted.app_id AND u.id = wanted.value::uuid
+
+-- name: create_users
+-- Sorted, so that two batches with the same new addresses wait for each other instead of deadlocking.
+INSERT INTO magiclink.users (id, app_id, email, phone)
+SELECT id, app_id, email, phone
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) AS row (id, app_id, email, phone)
+ORDER BY app_id, email, phone
+ON CONFLICT DO NOTHING
+
+-- name: create_links
+INSERT INTO magiclink.links (
+    id, kid, app_id, user_id, type, channel, lane, redirect_url, state, metadata, client, locale, time_zone,
+    code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at, created_at, not_before, expires_at
+)
+SELECT id, kid, app_id, user_id, type, channel, lane, redirect_url, state::json, metadata::jsonb, client::jsonb, locale,
+       time_zone, code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at, now(),
+       greatest(send_at, now()), greatest(send_at, now()) + make_interval(secs => ttl_seconds)
+FROM unnest(
+    $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+    $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::int[], $16::int[], $17::text[], $18::timestamptz[]
+) AS row (
+    id, kid, app_id, user_id, type, channel, lane, redirect_url, state, metadata, client, locale, time_zone,
+    code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at
+)
+RETURNING id, created_at, expires_at, not_before
+
+-- name: create_messages
+INSERT INTO magiclink.messages (
+    id, link_id, app_id, user_id, channel, recipient, locale, template, data, lane, status, lease_until, created_at
+)
+SELECT id, link_id, app_id, user_id, channel, recipient, locale, template, data::jsonb, lane, 'queued',
+       greatest(send_at, now()) + make_interval(secs => $11), now()
+FROM unnest(
+    $1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+    $10::text[], $12::timestamptz[]
+) AS row (id, link_id, app_id, user_id, channel, recipient, locale, template, data, lane, send_at)
+
+-- name: read_issued
+-- Links of an answered request, for its replay: by the app that asked, and no other.
+SELECT l.id, l.kid, l.app_id, l.user_id, l.type, magiclink.link_status(l) AS status, l.redirect_url, l.state, l.metadata,
+       l.channel, l.send_at, l.expires_at, l.created_at, l.consumed_at, l.revoked_at, l.passcode_format,
+       l.passcode_epoch, m.id AS message_id, m.status AS message_status
+FROM magiclink.links l
+LEFT JOIN LATERAL (
+    SELECT id, status FROM magiclink.messages WHERE link_id = l.id ORDER BY id LIMIT 1
+) m ON true
+WHERE l.id = ANY ($1::uuid[]) AND l.app_id = ANY ($2::uuid[])
+
+-- name: take_due
+SELECT id, topic, key, value, headers, extract(epoch FROM now() - due_at)::float8 AS late_seconds
+FROM magiclink.outbox
+WHERE lane = $1 AND due_at <= now()
+ORDER BY due_at, id
+LIMIT $2
+FOR UPDATE SKIP LOCKED
+
+-- name: delete_sent
+DELETE FROM magiclink.outbox WHERE id = ANY ($1::bigint[])
+
+-- name: seconds_to_next
+SELECT extract(epoch FROM min(due_at) - now())::float8 FROM magiclink.outbox WHERE lane = $1
+
+-- name: requeue_late
+-- Messages that outlived their lease. An e-mail goes out again under its Message-ID; an SMS or WhatsApp message that was being
+-- sent has an unknown outcome and first waits for its status callback. `queued` ones only in lanes whose lag does not explain them.
+WITH late AS (
+    SELECT id, status, channel
+    FROM magiclink.messages
+    WHERE lease_until < now() AND (status IN ('sending', 'unknown') OR (status = 'queued' AND lane = ANY ($2::text[])))
+    ORDER BY lease_until
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE magiclink.messages m
+SET status = CASE WHEN late.status = 'sending' AND late.channel <> 'email' THEN 'unknown' ELSE 'queued' END,
+    requeues = m.requeues + 1,
+    lease_until = now() + make_interval(secs => CASE
+        WHEN late.status = 'sending' AND late.channel <> 'email' THEN $4
+        ELSE $3 * power(2, least(m.requeues, 6))
+    END),
+    updated_at = now()
+FROM late
+WHERE m.id = late.id
+RETURNING m.id, m.link_id, m.app_id, m.user_id, m.channel, m.lane, m.attempts, m.requeues, m.status, late.status AS was
+
+-- name: oldest_queued
+SELECT min(lease_until) FROM magiclink.messages
+WHERE lease_until < now() AND status = 'queued' AND lane = $1
+
+-- name: is_outbox_behind
+SELECT EXISTS (SELECT FROM magiclink.outbox WHERE lane = $1 AND due_at < $2)
+
+-- name: ensure_partitions
+SELECT magiclink.ensure_link_partitions($1)
+
+-- name: count_default_partition
+SELECT count(*) FROM (SELECT FROM magiclink.links_default LIMIT 1000) AS some
+
+-- name: add_dead_letters
+INSERT INTO magiclink.dead_letters (id, topic, partition, "offset", key, value, headers, reason)
+SELECT id, topic, partition, "offset", key, value, headers::jsonb, reason
+FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bytea[], $6::bytea[], $7::text[], $8::text[])
+    AS row (id, topic, partition, "offset", key, value, headers, reason)
+ON CONFLICT DO NOTHING

@@ -1,0 +1,101 @@
+"""A Kafka consumer in batches: offsets are committed only after `handle` has returned (DESIGN §5)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+
+from shared.bus import connection_options
+from shared.database import is_away
+from shared.settings import KafkaSettings
+
+log = structlog.get_logger()
+
+# As text: the classes are generic for the type checker only.
+Record: TypeAlias = "ConsumerRecord[bytes | None, bytes | None]"
+Consumer: TypeAlias = "AIOKafkaConsumer[bytes | None, bytes | None]"
+Handle = Callable[[list[Record]], Awaitable[None]]
+
+_PAUSES_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
+_STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What to read: one topic in one group, at most `batch` records at a time."""
+
+    topic: str
+    group: str
+    batch: int
+
+
+async def consume_batches(settings: KafkaSettings, subscription: Subscription, handle: Handle) -> None:
+    """Hand over records in batches until cancelled.
+
+    While the database is away the same batch waits; any other failure of `handle` is raised: nothing is skipped.
+    """
+    consumer = AIOKafkaConsumer(
+        subscription.topic,
+        **connection_options(settings),
+        group_id=subscription.group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        session_timeout_ms=6_000,
+        heartbeat_interval_ms=2_000,
+        max_poll_interval_ms=600_000,
+        request_timeout_ms=20_000,
+        metadata_max_age_ms=30_000,
+    )
+    try:
+        await _start(consumer, subscription)
+        while True:
+            batches = await consumer.getmany(timeout_ms=1_000, max_records=subscription.batch)
+            records = [record for batch in batches.values() for record in batch]
+            if records:
+                await _handle_until_done(handle, records, subscription)
+                await _commit(consumer, {at: batch[-1].offset + 1 for at, batch in batches.items() if batch})
+    finally:
+        # aiokafka may wait for a dead broker for ever.
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await consumer.stop()
+        except (TimeoutError, KafkaError) as error:
+            log.warning("consumer_stop_failed", topic=subscription.topic, reason=type(error).__name__)
+
+
+async def _start(consumer: Consumer, subscription: Subscription) -> None:
+    for tries in range(1_000_000):
+        try:
+            await consumer.start()
+        except KafkaError as error:
+            log.warning("broker_away", topic=subscription.topic, reason=type(error).__name__)
+            await asyncio.sleep(_PAUSES_SECONDS[min(tries, len(_PAUSES_SECONDS) - 1)])
+        else:
+            return
+
+
+async def _handle_until_done(handle: Handle, records: list[Record], subscription: Subscription) -> None:
+    tries = 0
+    while True:
+        try:
+            return await handle(records)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            log.warning("database_away", topic=subscription.topic, reason=type(error).__name__, tries=tries)
+        await asyncio.sleep(_PAUSES_SECONDS[min(tries, len(_PAUSES_SECONDS) - 1)])
+        tries += 1
+
+
+async def _commit(consumer: Consumer, offsets: dict[object, int]) -> None:
+    try:
+        await consumer.commit(offsets)
+    except (CommitFailedError, IllegalStateError) as error:
+        # The partitions went to another member, who reads the records again: every handler is idempotent.
+        log.info("commit_superseded", reason=type(error).__name__)
+    except KafkaError as error:
+        log.warning("commit_failed", reason=type(error).__name__)

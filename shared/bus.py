@@ -23,7 +23,8 @@ DELIVERIES: Mapping[str, str] = {
 }
 EVENTS = "magiclink.events"
 LANES = ("interactive", "bulk")
-NOTIFIER_GROUP = "magiclink-notifier"
+# A group a lane: a rebalance of one does not stop the other.
+NOTIFIER_GROUPS: Mapping[str, str] = {lane: f"magiclink-notifier-{lane}" for lane in LANES}
 INTAKE_GROUP = "magiclink-intake"
 
 # 24 partitions a lane to start (DESIGN §11); dead letters need no parallel readers.

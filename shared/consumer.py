@@ -49,6 +49,7 @@ async def consume_batches(settings: KafkaSettings, subscription: Subscription, h
         max_poll_interval_ms=600_000,
         request_timeout_ms=20_000,
         metadata_max_age_ms=30_000,
+        fetch_max_wait_ms=settings.kafka_fetch_wait_ms,
     )
     try:
         await _start(consumer, subscription)

@@ -64,14 +64,31 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
-class ServiceSettings(BaseSettings):
-    """What every service needs."""
+class PrefixedSettings(BaseSettings):
+    """Base of all settings: the prefix, the environment, and where values come from."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
+    # Here, so that it comes before every field whose rule depends on it.
     environment: Literal["production", "dev"] = Field(
         "production", description="`dev` allows http URLs and drops the `__Host-` prefix of cookies."
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _FileSource(settings_cls)
+
+
+class ServiceSettings(PrefixedSettings):
+    """What every service needs."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto`: pretty on a terminal, JSON otherwise."
@@ -101,17 +118,6 @@ class ServiceSettings(BaseSettings):
     )
     rate_per_key: int = Field(60_000, ge=1, description="Requests a minute with one API key (fails open).")
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _FileSource(settings_cls)
-
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: str) -> str:
@@ -123,7 +129,7 @@ class ServiceSettings(BaseSettings):
         return self.environment == "dev"
 
 
-class PublicUrlSettings(BaseSettings):
+class PublicUrlSettings(PrefixedSettings):
     """For the services that write or serve links."""
 
     public_url: BaseUrl = Field(
@@ -139,13 +145,19 @@ class PublicUrlSettings(BaseSettings):
         return value
 
 
-class KafkaSettings(BaseSettings):
+class KafkaSettings(PrefixedSettings):
     """For the services that produce or consume events."""
 
     kafka_bootstrap: str = Field(description="`host:port`, several separated by commas.")
     kafka_idempotence: bool = Field(
         default=True,
         description="The idempotent producer. Off only for brokers without it, such as the embedded one.",
+    )
+    kafka_fetch_wait_ms: int = Field(
+        500,
+        ge=1,
+        le=10_000,
+        description="How long the broker may hold an empty fetch. Low for the embedded broker, which always waits that long.",
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"

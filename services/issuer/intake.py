@@ -6,32 +6,26 @@ Offsets are committed after the transaction (shared.consumer).
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import orjson
-import structlog
 from pydantic import ValidationError
 
 from services.issuer.issue import Issue
 from services.issuer.lanes import Lanes
 from services.issuer.orders import Guard, Order
 from services.issuer.policy import Apps, draft_link
-from services.issuer.store import SQL, IssuerStore
-from shared import outbox
+from services.issuer.store import IssuerStore
 from shared.bus import Event, EventInvalid, decode_event
 from shared.clock import Clock, wall
 from shared.consumer import Record
 from shared.database import is_away
+from shared.dead_letters import Refused, put_aside
 from shared.errors import Invalid, Refusal
 from shared.http.routes import field_problems
 from shared.idempotency import hash_body
 from shared.keys import KeyRing
 from shared.links import LinkRequest, RequestedLink
-from shared.metrics import DEAD_LETTERS, INTAKE_EVENTS
-from shared.outbox import OutboxRow
-from shared.tokens import new_link_id
-
-log = structlog.get_logger()
+from shared.metrics import INTAKE_EVENTS
 
 EVENT_TYPE = "magiclink.link.requested.v1"
 _MAX_ATTRIBUTE = 512
@@ -43,14 +37,6 @@ class Requested:
 
     record: Record
     order: Order
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A record that is put aside."""
-
-    record: Record
-    reason: str
 
 
 class Intake:
@@ -130,19 +116,8 @@ class Intake:
 
     async def _put_aside(self, refused: list[Refused]) -> None:
         async with self._store.transaction() as connection:
-            rows = [_dead_letter(item) for item in refused]
-            await connection.execute(SQL.add_dead_letters, *map(list, zip(*rows, strict=True)))
-            await outbox.append(connection, [_dlq_row(item) for item in refused])
-        for item in refused:
-            INTAKE_EVENTS.labels(verdict="dead_letter").inc()
-            DEAD_LETTERS.labels(topic=item.record.topic).inc()
-            log.warning(
-                "dead_letter",
-                topic=item.record.topic,
-                partition=item.record.partition,
-                offset=item.record.offset,
-                reason=item.reason,
-            )
+            await put_aside(connection, refused)
+        INTAKE_EVENTS.labels(verdict="dead_letter").inc(len(refused))
 
     @property
     def _keep(self) -> float:
@@ -173,35 +148,3 @@ def _seconds(moment: datetime) -> float:
 def _headers(record: Record) -> dict[str, str]:
     request_id = dict(record.headers or ()).get("x-request-id", b"").decode("ascii", "replace")[:128]
     return {"x-request-id": request_id or f"{record.topic}.{record.partition}.{record.offset}"}
-
-
-def _text_headers(item: Refused) -> dict[str, str]:
-    original = {name: value.decode("utf-8", "replace") for name, value in item.record.headers or ()}
-    return {
-        **original,
-        "dlq-reason": item.reason,
-        "dlq-topic": item.record.topic,
-        "dlq-partition": str(item.record.partition),
-        "dlq-offset": str(item.record.offset),
-    }
-
-
-def _dead_letter(item: Refused) -> tuple[Any, ...]:
-    record = item.record
-    headers = orjson.dumps({k: v.replace("\0", "") for k, v in _text_headers(item).items()}).decode()
-    return (
-        new_link_id(),
-        record.topic,
-        record.partition,
-        record.offset,
-        record.key,
-        record.value,
-        headers,
-        item.reason,
-    )
-
-
-def _dlq_row(item: Refused) -> OutboxRow:
-    key = (item.record.key or b"").decode("utf-8", "replace").replace("\0", "")
-    headers = {name: value.replace("\0", "") for name, value in _text_headers(item).items()}
-    return OutboxRow("events", f"{item.record.topic}.dlq", key, item.record.value or b"", None, headers)

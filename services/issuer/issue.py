@@ -91,9 +91,9 @@ class Issue:
         channel = draft.request.channel
         recipient = None if channel == "none" else user.email if channel == "email" else user.phone
         if channel != "none" and recipient is None:
-            needs = "e-mail address" if channel == "email" else "phone number"
+            needs = "an e-mail address" if channel == "email" else "a phone number"
             return Invalid(
-                [FieldProblem("channel", "recipient_missing", f"needs an {needs}, and the user has none")]
+                [FieldProblem("channel", "recipient_missing", f"needs {needs}, and the user has none")]
             )
         return NewLink(draft, self._kid, user.id, recipient, order.headers)
 

@@ -146,11 +146,4 @@ SELECT EXISTS (SELECT FROM magiclink.outbox WHERE lane = $1 AND due_at < $2)
 SELECT magiclink.ensure_link_partitions($1)
 
 -- name: count_default_partition
-SELECT count(*) FROM (SELECT FROM magiclink.links_default LIMIT 1000) AS some
-
--- name: add_dead_letters
-INSERT INTO magiclink.dead_letters (id, topic, partition, "offset", key, value, headers, reason)
-SELECT id, topic, partition, "offset", key, value, headers::jsonb, reason
-FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bytea[], $6::bytea[], $7::text[], $8::text[])
-    AS row (id, topic, partition, "offset", key, value, headers, reason)
-ON CONFLICT DO NOTHING
+SELECT count(*) FROM (SELECT FROM magiclink.links_default LIMIT 1000) AS stray

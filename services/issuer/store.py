@@ -15,7 +15,8 @@ from shared import errors, outbox
 from shared.bus import Event
 from shared.database import Connection, Pool, Row
 from shared.errors import FieldProblem, Invalid, Refusal
-from shared.outbox import OutboxRow, delivery_row, lifecycle_row
+from shared.messages import MessageFacts, Queueing, queued_row
+from shared.outbox import OutboxRow, lifecycle_row
 from shared.sql_blocks import SqlBlocks
 from shared.tokens import new_link_id
 
@@ -210,15 +211,22 @@ def _outbox_rows(
         rows.append(lifecycle_row(event, link.user_id, link.headers))
         message_id = messages.get(draft.link_id)
         if message_id is not None:
-            queued = queued_event(message_id, facts, draft.request.channel, 0)
-            rows.append(delivery_row(draft.lane, queued, link.user_id, draft.request.send_at, link.headers))
+            rows.append(
+                queued_row(
+                    SOURCE,
+                    _message_facts(link, message_id),
+                    Queueing(0, 0, draft.request.send_at),
+                    link.headers,
+                )
+            )
     return rows
 
 
-def queued_event(message_id: UUID, facts: Mapping[str, str], channel: str, requeues: int) -> Event:
-    """The event that tells the notifier to deliver a message; its id differs each time the message is queued."""
-    data = {"message_id": str(message_id), **facts, "channel": channel}
-    return Event("magiclink.message.queued.v1", f"{message_id}.q{requeues}", SOURCE, str(message_id), data)
+def _message_facts(link: NewLink, message_id: UUID) -> MessageFacts:
+    draft = link.draft
+    return MessageFacts(
+        message_id, draft.link_id, draft.app.id, link.user_id, draft.request.channel, draft.lane
+    )
 
 
 def _issued(link: NewLink, times: Row, message_id: UUID | None) -> Issued:

@@ -11,12 +11,13 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from services.issuer.lag import LaneLag
-from services.issuer.store import SQL, queued_event
+from services.issuer.store import SOURCE, SQL
 from shared import outbox
 from shared.bus import LANES
 from shared.database import Pool, is_away
+from shared.messages import MessageFacts, Queueing, queued_row
 from shared.metrics import DEFAULT_PARTITION_ROWS, SWEPT
-from shared.outbox import OutboxBell, delivery_row
+from shared.outbox import OutboxBell
 
 log = structlog.get_logger()
 
@@ -73,9 +74,10 @@ class Sweeper:
             queued = [row for row in rows if row["status"] == "queued"]
             events = []
             for row in queued:
-                facts = {name: str(row[name]) for name in ("link_id", "app_id", "user_id")}
-                event = queued_event(row["id"], facts, row["channel"], row["requeues"])
-                events.append(delivery_row(row["lane"], event, row["user_id"], None, {}))
+                facts = MessageFacts(
+                    row["id"], row["link_id"], row["app_id"], row["user_id"], row["channel"], row["lane"]
+                )
+                events.append(queued_row(SOURCE, facts, Queueing(row["attempts"], row["requeues"]), {}))
             await outbox.append(connection, events)
         for row in rows:
             SWEPT.labels(status=row["was"]).inc()

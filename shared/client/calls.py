@@ -88,8 +88,8 @@ async def send(session: aiohttp.ClientSession, call: Call, timeout_seconds: floa
             return await _send_once(session, call, _try_seconds(deadline))
         except MagicLinkError as failure:
             failure.idempotency_key = call.headers.get("Idempotency-Key")
-            if tries > 1 and call.method == "DELETE" and _status(failure) == 404:
-                return None  # the answer to our earlier try got lost
+            if call.method == "DELETE" and _status(failure) == 404:
+                return None  # gone is gone: the answer to an earlier try may have got lost
             pause_seconds = _pause_seconds(failure, tries)
             if tries >= MAX_TRIES or pause_seconds is None or monotonic() + pause_seconds >= deadline:
                 raise
@@ -97,10 +97,10 @@ async def send(session: aiohttp.ClientSession, call: Call, timeout_seconds: floa
     raise AssertionError
 
 
-def refusal(problem: Mapping[str, Any], headers: Mapping[str, str], status: int) -> ApiError:
-    """Makes the error of an `application/problem+json` document; `headers` are those of its answer."""
+def refusal(problem: Mapping[str, Any], status: int, headers: Mapping[str, str]) -> ApiError:
+    """Makes the error of an `application/problem+json` document; status and headers are those of its answer."""
     return ApiError(
-        status=int(problem.get("status", status)),
+        status=status,
         code=str(problem.get("code", "unknown")),
         title=str(problem.get("title", "The request was refused.")),
         detail=problem.get("detail"),
@@ -110,7 +110,27 @@ def refusal(problem: Mapping[str, Any], headers: Mapping[str, str], status: int)
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
 async def _send_once(session: aiohttp.ClientSession, call: Call, timeout_seconds: float) -> Any:
+    answer = await _ask(session, call, timeout_seconds)
+    if isinstance(answer, UnreachableError):
+        raise answer
+    document = _document(answer.body)
+    if 200 <= answer.status < 300 and document is not _NOT_JSON:
+        return document
+    problem = document if isinstance(document, dict) else {"code": "answer_unreadable"}
+    raise refusal(_without_secrets(problem, call.secrets), answer.status, answer.headers)
+
+
+async def _ask(
+    session: aiohttp.ClientSession, call: Call, timeout_seconds: float
+) -> _Answer | UnreachableError:
     try:
         async with session.request(
             call.method,
@@ -120,15 +140,11 @@ async def _send_once(session: aiohttp.ClientSession, call: Call, timeout_seconds
             allow_redirects=False,  # a redirect would carry the API key to where it does not belong
             timeout=aiohttp.ClientTimeout(total=timeout_seconds),
         ) as response:
-            body = await response.read()
+            return _Answer(response.status, response.headers, await response.read())
     except (aiohttp.ClientError, TimeoutError) as lost:
-        raise UnreachableError(f"{call.method} {call.url} got no answer: {type(lost).__name__}") from lost
-    document = _document(body)
-    if 200 <= response.status < 300 and document is not _NOT_JSON:
-        return document
-    problem = document if isinstance(document, dict) else {"code": "answer_unreadable"}
-    headers = {"X-Request-Id": call.headers["X-Request-Id"], **response.headers}
-    raise refusal(_without_secrets(problem, call.secrets), headers, response.status)
+        # Returned, not raised with its cause: some of aiohttp's errors show the request's headers, and so the key.
+        reason = str(lost) if isinstance(lost, aiohttp.ClientOSError) else type(lost).__name__
+        return UnreachableError(f"{call.method} {call.url.partition('?')[0]} got no answer: {reason}")
 
 
 _NOT_JSON = object()

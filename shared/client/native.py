@@ -87,7 +87,9 @@ class MagicLinkClient:
         body = {"links": list(requests)}
         answer = await self._issuer("POST", "/v1/links/batch", body, key=idempotency_key)
         return [
-            refusal(item["error"], {}, 400) if item.get("error") else read_issued(item)
+            refusal(item["error"], item["error"].get("status", 400), {})
+            if item.get("error")
+            else read_issued(item)
             for item in answer["results"]
         ]
 

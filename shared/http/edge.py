@@ -35,7 +35,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 class Edge:
     """What stands around every handler of a service."""
 
-    api_keys: ApiKeys
+    api_keys: ApiKeys | None  # None: every route is public
     address_limit: FailOpenBucket
     key_limit: FailOpenBucket
     request_timeout_seconds: float
@@ -74,6 +74,8 @@ class Edge:
         await self.address_limit.take(address, route.tokens)
         caller = None
         if isinstance(route.auth, ApiKey):
+            if self.api_keys is None:
+                raise RuntimeError(f"{route.path} needs API keys, and this service has none")
             caller = await self.api_keys.check(request.headers.get("Authorization"))
             await self.key_limit.take(str(caller.key_id), route.tokens)
             caller.require(route.auth.scope)

@@ -1,0 +1,132 @@
+"""API keys of an app. A key's text exists in the answer that made it and nowhere else."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from services.issuer.announce import Announcer
+from services.issuer.apps import find_app
+from services.issuer.crud import SQL, AnyConnection, Reach
+from services.issuer.idempotency import Answered, Once, Work
+from services.issuer.orders import Guard
+from services.issuer.paging import PageQuery, page
+from shared.api_keys import SCOPES, new_key
+from shared.database import Connection, Pool, Row
+from shared.errors import FieldProblem, Forbidden, Invalid, NotFound
+from shared.http.routes import Caller
+
+# Who may change every app may change its own: the routes of apps ask for these.
+_IMPLIED = {"apps:admin": ("apps:read", "apps:write")}
+
+
+def _known_scopes(scopes: list[str]) -> list[str]:
+    unknown = sorted(set(scopes) - SCOPES.keys())
+    if unknown:
+        raise PydanticCustomError(
+            "scope_unknown", "holds an unknown scope; there are: {known}", {"known": ", ".join(SCOPES)}
+        )
+    return scopes
+
+
+class KeyCreate(BaseModel):
+    """The body of `POST /v1/apps/{id}/keys`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    scopes: Annotated[list[str], Field(min_length=1, max_length=100), AfterValidator(_known_scopes)]
+    expires_at: AwareDatetime | None = None
+
+
+async def create_key(
+    connection: AnyConnection,
+    app_id: UUID,
+    name: str,
+    scopes: Iterable[str],
+    expires_at: datetime | None = None,
+) -> dict[str, Any]:
+    """Make a key; return its view with `key`, its text, shown this once. Raises `NotFound`, or `Invalid` for a past expiry."""
+    key = new_key()
+    granted = with_implied(scopes)
+    row = await connection.fetchrow(
+        SQL.create_key, key.id, app_id, name, key.prefix, key.hash, granted, expires_at
+    )
+    if row is None:
+        raise NotFound("no such app")
+    if row["is_over"]:
+        raise Invalid([FieldProblem("expires_at", "expiry_past", "lies in the past")])
+    return {**key_view(row), "key": key.text}
+
+
+def with_implied(scopes: Iterable[str]) -> list[str]:
+    """Return the scopes and what they bring along, each once, in the order of `SCOPES`. Raises `ValueError` for an unknown one."""
+    wanted = set(scopes)
+    if not wanted <= SCOPES.keys():
+        raise ValueError(f"unknown scopes; there are: {', '.join(SCOPES)}")
+    wanted |= {implied for scope in wanted for implied in _IMPLIED.get(scope, ())}
+    return [scope for scope in SCOPES if scope in wanted]
+
+
+def key_view(row: Row) -> dict[str, Any]:
+    """Return a key as the API tells it, without its text."""
+    names = ("id", "app_id", "name", "prefix", "scopes", "expires_at", "revoked_at", "created_at")
+    return {name: row[name] for name in names}
+
+
+async def list_keys(connection: AnyConnection, app_id: UUID, query: PageQuery) -> dict[str, Any]:
+    """Return a page of an app's keys, revoked and expired ones included."""
+    rows = await connection.fetch(SQL.list_api_keys, app_id, query.after, query.limit + 1)
+    return page(rows, query.limit, key_view)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRegister:
+    """The transitions of API keys."""
+
+    pool: Pool
+    once: Once
+    announcer: Announcer
+
+    async def create(self, caller: Caller, app_id: UUID, wanted: KeyCreate, guard: Guard | None) -> Answered:
+        """Make a key for an app in the caller's reach. Raises `Forbidden` for scopes that the caller has not itself."""
+        # Else a key that may only make keys could make itself one that may do anything.
+        _check_granted(caller, with_implied(wanted.scopes))
+        reach = Reach.of(caller)
+
+        async def do(connection: Connection) -> dict[str, Any]:
+            await find_app(connection, reach, app_id)
+            return await create_key(connection, app_id, wanted.name, wanted.scopes, wanted.expires_at)
+
+        async def again(connection: Connection, key_id: UUID) -> dict[str, Any]:
+            row = await connection.fetchrow(SQL.find_api_key, app_id, key_id)
+            if row is None:
+                raise NotFound("no such key")
+            return {**key_view(row), "key": None}
+
+        return await self.once.run(guard, Work(do, again))
+
+    async def list(self, reach: Reach, app_id: UUID, query: PageQuery) -> dict[str, Any]:
+        """Return a page of the keys of an app in reach."""
+        async with self.pool.acquire() as connection:
+            await find_app(connection, reach, app_id)
+            return await list_keys(connection, app_id, query)
+
+    async def revoke(self, reach: Reach, app_id: UUID, key_id: UUID) -> None:
+        """Revoke a key, at once on every replica. Raises `NotFound`; revoking it again is fine."""
+        revoked = await self.pool.fetchval(
+            SQL.revoke_api_key, app_id, reach.app_id, reach.every_app, key_id
+        )
+        if revoked is None:
+            raise NotFound("no such key")
+        await self.announcer.changed(app_id)
+
+
+def _check_granted(caller: Caller, scopes: Sequence[str]) -> None:
+    surplus = [scope for scope in scopes if not caller.may(scope)]
+    if surplus:
+        raise Forbidden(f"a key grants only scopes it has itself, and this one lacks {', '.join(surplus)}")

@@ -1,0 +1,176 @@
+"""What an app's settings may be: every column of the table, checked whole, each rule with its name."""
+
+import re
+from collections.abc import Callable, Mapping
+from email.headerregistry import Address
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from shared.errors import Invalid
+from shared.http.routes import field_problems
+from shared.links import MAX_TTL_SECONDS, MIN_TTL_SECONDS, Email, Locale
+from shared.recipients import RecipientInvalid, normalize_email
+from shared.redirects import RedirectPolicy, RedirectRefused, check_entry, check_url
+
+_MAILBOX = re.compile(r'(?:"(?P<quoted>[^"<>\\]+)"|(?P<name>[^"<>,;:@\\]*?))\s*<(?P<address>[^<>\s]+)>')
+
+AppName = Annotated[str, Field(min_length=1, max_length=100)]
+Text = Annotated[str, Field(min_length=1, max_length=2048)]
+Seconds = Annotated[int, Field(strict=True, ge=MIN_TTL_SECONDS, le=MAX_TTL_SECONDS)]
+
+
+def _sender(value: str) -> str:
+    """Return `Name <address>` or the address in one spelling. A line end here would end the mail's header."""
+    found = _MAILBOX.fullmatch(value.strip())
+    if not value.isprintable():
+        raise PydanticCustomError("sender_format", "must not hold control characters")
+    try:
+        address = normalize_email(found["address"] if found else value.strip())
+    except RecipientInvalid:
+        raise PydanticCustomError(
+            "sender_format", "must be an e-mail address, or `Name <address>`, the name quoted if it has commas"
+        ) from None
+    name = (found["quoted"] or found["name"] or "").strip() if found else ""
+    return str(Address(name, addr_spec=address)) if name and address.isascii() else _plain(name, address)
+
+
+def _plain(name: str, address: str) -> str:
+    return f'"{name}" <{address}>' if name else address
+
+
+class Branding(BaseModel):
+    """How messages and pages name the product."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    product_name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    colour: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = None
+    support_url: Text | None = None
+
+    @field_validator("support_url")
+    @classmethod
+    def _url(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return _checked_url(value, info)
+
+
+class AppCreate(BaseModel):
+    """An app's settings, with their defaults. Make one with `app_settings`, which knows whether http is allowed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: AppName
+    base_url: Text | None = None
+    redirect_urls: Annotated[list[Text], Field(max_length=200)] = Field(default_factory=list)
+    default_redirect_url: Text | None = None
+    landing_url: Text | None = None
+    max_ttl_seconds: Seconds = 86400
+    ttl_seconds: Seconds = Field(900, validate_default=True)
+    grant_ttl_seconds: Annotated[int, Field(strict=True, ge=10, le=600)] = 60
+    passcode_strategy: Literal["digits", "letters", "alphanumeric", "bytes"] = "digits"
+    passcode_length: Annotated[int, Field(strict=True, ge=6, le=32)] = 6
+    jwt_algorithm: Literal["EdDSA", "ES256", "RS256"] = "EdDSA"
+    locale: Locale = "en"
+    sender: Annotated[str, Field(max_length=420), AfterValidator(_sender)] | None = None
+    branding: Branding = Field(default_factory=Branding)
+    intake: Annotated[bool, Field(strict=True)] = False
+    interactive_per_minute: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 600
+
+    @field_validator("name")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        # It goes into subjects and titles.
+        if not value.isprintable() or not value.strip():
+            raise PydanticCustomError("name_format", "must be one line of text")
+        return value.strip()
+
+    @field_validator("base_url")
+    @classmethod
+    def _base(cls, value: str | None, info: ValidationInfo) -> str | None:
+        checked = _checked_url(value, info)
+        if checked is not None and "?" in checked:
+            raise PydanticCustomError("base_url_query", "must not have a query: paths are put behind it")
+        return checked
+
+    @field_validator("landing_url")
+    @classmethod
+    def _landing(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return _checked_url(value, info)
+
+    @field_validator("redirect_urls")
+    @classmethod
+    def _entries(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        for index, entry in enumerate(value):
+            _refused_as_error(
+                lambda entry=entry: check_entry(entry, allow_http=_allows_http(info)), f"entry {index} "
+            )
+        return value
+
+    @field_validator("default_redirect_url")
+    @classmethod
+    def _default_redirect(cls, value: str | None, info: ValidationInfo) -> str | None:
+        # A list or base that is wrong itself was reported already.
+        if value is not None and {"base_url", "redirect_urls"} <= info.data.keys():
+            entries = tuple(info.data["redirect_urls"])
+            policy = RedirectPolicy(info.data["base_url"], entries, allow_http=_allows_http(info))
+            _refused_as_error(lambda: policy.resolve(value))
+        return value
+
+    @field_validator("ttl_seconds")
+    @classmethod
+    def _ttl(cls, value: int, info: ValidationInfo) -> int:
+        most = info.data.get("max_ttl_seconds")
+        if most is not None and value > most:
+            raise PydanticCustomError(
+                "ttl_too_long", "is more than max_ttl_seconds, {most}", {"most": most}
+            )
+        return value
+
+
+def app_settings(values: Any, *, allow_http: bool) -> AppCreate:
+    """Return checked settings of a new or changed app. Raises `Invalid` with every field problem.
+
+    `allow_http` is for the dev environment: over http a grant would be readable by everybody on its way.
+    """
+    try:
+        return AppCreate.model_validate(values, context={"allow_http": allow_http})
+    except ValidationError as error:
+        raise Invalid(field_problems(error)) from None
+
+
+def changed_settings(current: Mapping[str, Any], changes: Any, *, allow_http: bool) -> AppCreate:
+    """Return the settings after a change, checked as a whole: what a change leaves alone must still fit."""
+    if not isinstance(changes, dict):
+        return app_settings(changes, allow_http=allow_http)
+    return app_settings({**current, **changes}, allow_http=allow_http)
+
+
+def _allows_http(info: ValidationInfo) -> bool:
+    return bool((info.context or {}).get("allow_http"))
+
+
+def _checked_url(value: str | None, info: ValidationInfo) -> str | None:
+    if value is not None:
+        _refused_as_error(lambda: check_url(value, allow_http=_allows_http(info)))
+    return value
+
+
+def _refused_as_error(check: Callable[[], object], prefix: str = "") -> None:
+    try:
+        check()
+    except RedirectRefused as refused:
+        raise PydanticCustomError(
+            "redirect", "{words}", {"rule": refused.rule, "words": f"{prefix}{refused}"}
+        ) from None
+
+
+__all__ = ["AppCreate", "Branding", "Email", "app_settings", "changed_settings"]

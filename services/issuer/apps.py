@@ -1,0 +1,88 @@
+"""Apps: the tenants. Who may reach which one is in every statement."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from services.issuer.announce import Announcer
+from services.issuer.app_settings import AppCreate, changed_settings
+from services.issuer.crud import SQL, AnyConnection, Reach, Reader
+from services.issuer.idempotency import Answered, Once, Work
+from services.issuer.orders import Guard
+from services.issuer.paging import PageQuery, page
+from shared.database import Pool, Row
+from shared.errors import NotFound
+from shared.tokens import new_link_id
+
+_COLUMNS = tuple(AppCreate.model_fields)
+
+
+async def create_app(connection: AnyConnection, settings: AppCreate) -> dict[str, Any]:
+    """Make an app; return its view."""
+    row = await connection.fetchrow(SQL.create_app, new_link_id(), *_values(settings))
+    return app_view(_there(row))
+
+
+async def find_app(reader: Reader, reach: Reach, app_id: UUID) -> dict[str, Any]:
+    """Return an app's view. Raises `NotFound`."""
+    row = await reader.fetchrow(SQL.find_app, app_id, reach.app_id, reach.every_app)
+    return app_view(_there(row))
+
+
+async def list_apps(reader: Reader, reach: Reach, query: PageQuery) -> dict[str, Any]:
+    """Return a page of the apps in reach."""
+    rows = await reader.fetch(SQL.list_apps, reach.app_id, reach.every_app, query.after, query.limit + 1)
+    return page(rows, query.limit, app_view)
+
+
+def app_view(row: Row) -> dict[str, Any]:
+    """Return an app as the API tells it: the columns of the table."""
+    return {name: row[name] for name in ("id", *_COLUMNS, "created_at", "updated_at")}
+
+
+@dataclass(frozen=True, slots=True)
+class AppRegister:
+    """The transitions of apps."""
+
+    pool: Pool
+    once: Once
+    announcer: Announcer
+    allow_http: bool
+
+    async def create(self, settings: AppCreate, guard: Guard | None) -> Answered:
+        """Make an app. Only for callers that administer every app."""
+        every_app = Reach(UUID(int=0), every_app=True)
+        return await self.once.run(
+            guard,
+            Work(
+                do=lambda connection: create_app(connection, settings),
+                again=lambda connection, app_id: find_app(connection, every_app, app_id),
+            ),
+        )
+
+    async def change(self, reach: Reach, app_id: UUID, changes: Any) -> dict[str, Any]:
+        """Change some settings. Raises `NotFound`, or `Invalid` when the whole would not fit together."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(SQL.find_app_to_change, app_id, reach.app_id, reach.every_app)
+            current = {name: value for name, value in app_view(_there(row)).items() if name in _COLUMNS}
+            settings = changed_settings(current, changes, allow_http=self.allow_http)
+            changed = await connection.fetchrow(SQL.update_app, app_id, *_values(settings))
+        await self.announcer.changed(app_id)
+        return app_view(_there(changed))
+
+
+def _values(settings: AppCreate) -> list[Any]:
+    s = settings
+    return [
+        s.name, s.base_url, s.redirect_urls, s.default_redirect_url, s.landing_url, s.ttl_seconds, s.max_ttl_seconds,
+        s.grant_ttl_seconds, s.passcode_strategy, s.passcode_length, s.jwt_algorithm, s.locale, s.sender,
+        orjson.dumps(s.branding.model_dump(exclude_none=True)).decode(), s.intake, s.interactive_per_minute,
+    ]  # fmt: skip
+
+
+def _there(row: Row | None) -> Row:
+    if row is None:
+        raise NotFound("no such app")
+    return row

@@ -1,0 +1,92 @@
+"""`POST /callbacks/twilio`: what Twilio says of a message later. Its signature stands in the place of an API key.
+
+The signature covers the URL, whose query names our message and attempt, and every form field (Twilio, "Validating requests").
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import structlog
+from aiohttp import web
+from twilio.request_validator import RequestValidator
+
+from services.notifier.outcomes import provider_words
+from services.notifier.store import SOURCE, SQL
+from shared import outbox
+from shared.database import Pool
+from shared.errors import FieldProblem, Forbidden, Invalid, Malformed
+from shared.http.routes import SMALL_BODY_BYTES, Call, Public, Route, read_body
+from shared.messages import MessageFacts, message_row
+from shared.outbox import OutboxBell
+
+log = structlog.get_logger()
+
+PATH = "/callbacks/twilio"
+# Twilio's message status -> ours. The others (queued, sending, scheduled) say nothing that we do not know.
+_STATUS: Mapping[str, str] = {
+    "accepted": "accepted",
+    "sent": "accepted",
+    "delivered": "delivered",
+    "read": "delivered",
+    "undelivered": "undelivered",
+    "failed": "failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TwilioCallbacks:
+    """The handler, and what it needs. `callback_url` is the origin that Twilio was told, and signs."""
+
+    pool: Pool
+    bell: OutboxBell
+    auth_token: str
+    callback_url: str
+
+    def routes(self) -> list[Route]:
+        return [Route("POST", PATH, self.receive, Public("signed by Twilio"))]
+
+    async def receive(self, call: Call) -> web.Response:
+        fields = _form(await read_body(call.request, SMALL_BODY_BYTES))
+        # An attacker without the auth token cannot make this header; the validator compares in constant time.
+        url = f"{self.callback_url}{call.request.path_qs}"
+        given = call.request.headers.get("X-Twilio-Signature", "")
+        if not RequestValidator(self.auth_token).validate(url, fields, given):
+            raise Forbidden("the X-Twilio-Signature does not match")
+        status = _STATUS.get(fields.get("MessageStatus", ""))
+        if status is not None:
+            await self._apply(_named(call.request.query), status, fields)
+        return web.Response(status=204)
+
+    async def _apply(self, named: tuple[UUID, int], status: str, fields: Mapping[str, str]) -> None:
+        code = fields.get("ErrorCode")
+        words = provider_words(f"{code}: {fields.get('ErrorMessage', '')}".rstrip(": ")) if code else None
+        async with self.pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(
+                SQL.apply_callback, *named, status, fields.get("MessageSid"), words
+            )
+            if row is None:
+                return  # nothing new, or nothing of ours
+            facts = MessageFacts(
+                row["id"], row["link_id"], row["app_id"], row["user_id"], row["channel"], row["lane"]
+            )
+            await outbox.append(connection, [message_row(SOURCE, facts, status, row["attempts"], "twilio")])
+        self.bell.ring()
+        log.info("delivery_reported", message_id=str(row["id"]), status=status)
+
+
+def _form(body: bytes) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100))
+    except (UnicodeDecodeError, ValueError):
+        raise Malformed("the body is not a form in UTF-8") from None
+
+
+def _named(query: Mapping[str, str]) -> tuple[UUID, int]:
+    try:
+        return UUID(query["message_id"]), int(query["attempt"])
+    except (KeyError, ValueError):
+        raise Invalid(
+            [FieldProblem("message_id", "callback_query", "needs message_id and attempt")]
+        ) from None

@@ -1,0 +1,181 @@
+"""E-mail over SMTP (RFC 5321): one transaction an attempt, and each answer mapped to an outcome."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import Enum
+
+import aiosmtplib
+
+from services.notifier.channels import Outgoing
+from services.notifier.channels.mail import Mail, Mailbox, Unsendable, compose, mailbox
+from services.notifier.channels.smtp_pool import SmtpPool, SmtpServer
+from services.notifier.outcomes import Delivered, Outcome, TryLater, Undeliverable, Unknown, provider_words
+from shared.clock import Clock, monotonic
+
+__all__ = ["SmtpChannel", "SmtpServer"]
+
+PROVIDER = "smtp"
+CLOSING = 421
+# 530, 535, 538: the server wants us to sign in, or otherwise.
+_OUR_SIGN_IN = frozenset({530, 535, 538})
+
+
+class Stage(Enum):
+    """How far the attempt came; from DATA on, silence no longer means that nothing was sent."""
+
+    CONNECT = "while connecting"
+    SENDER = "at MAIL FROM"
+    RECIPIENT = "at RCPT TO"
+    DATA = "at DATA"
+
+
+class _Attempt:
+    """One mail on its way, and the time left for it.
+
+    The time is counted here as well as by `asyncio.timeout`: before Python 3.12 `wait_for`, which aiosmtplib waits
+    with, can swallow a cancellation, and the next command would wait on.
+    """
+
+    def __init__(self, mail: Mail, timeout_seconds: float, clock: Clock) -> None:
+        self.mail = mail
+        self.stage = Stage.CONNECT
+        self._clock = clock
+        self._deadline = clock() + timeout_seconds
+
+    def seconds_left(self) -> float:
+        return max(self._deadline - self._clock(), 0.0)
+
+
+class SmtpChannel:
+    """Sends e-mail through one server with a pool of connections.
+
+    `mail_from` is the sender of apps without their own, as `Example <login@example.com>`.
+
+    Raises:
+        Unsendable: `mail_from` is not an address.
+    """
+
+    def __init__(
+        self,
+        server: SmtpServer,
+        mail_from: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._pool = SmtpPool(server)
+        self._timeout_seconds = server.timeout_seconds
+        self._mail_from = mailbox(mail_from)
+        self._now = now
+
+    async def send(self, message: Outgoing) -> Outcome:
+        try:
+            sender = self._sender(message)
+            attempt = _Attempt(compose(message, sender, self._now()), self._timeout_seconds, monotonic)
+        except _BadSender as error:
+            return TryLater(str(error))
+        except Unsendable as error:
+            return Undeliverable(str(error))
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await self._transact_twice(attempt)
+        except (aiosmtplib.SMTPException, OSError) as error:  # TimeoutError is an OSError
+            return outcome_of(error, attempt.stage)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    def _sender(self, message: Outgoing) -> Mailbox:
+        if message.sender is None:
+            return self._mail_from
+        try:
+            return mailbox(message.sender)
+        except Unsendable as error:
+            raise _BadSender(f"the app's sender is wrong: {error}") from None
+
+    async def _transact_twice(self, attempt: _Attempt) -> Outcome:
+        try:
+            return await self._transact(attempt)
+        except aiosmtplib.SMTPServerDisconnected:
+            if attempt.stage is not Stage.SENDER:
+                raise
+        # A kept connection ended between two messages; nothing was said on it yet, so nobody need wait for a retry.
+        return await self._transact(attempt)
+
+    async def _transact(self, attempt: _Attempt) -> Outcome:
+        attempt.stage = Stage.CONNECT
+        async with self._pool.connection(attempt.seconds_left()) as smtp:
+            if attempt.mail.needs_utf8 and not smtp.supports_extension("smtputf8"):
+                return Undeliverable("the address needs SMTPUTF8, which the mail server does not offer")
+            try:
+                return await _hand_over(smtp, attempt)
+            except aiosmtplib.SMTPResponseException as error:
+                if error.code == CLOSING and attempt.stage is Stage.SENDER:
+                    # Many servers take so many messages a connection and then say 421.
+                    raise aiosmtplib.SMTPServerDisconnected(f"421 {error.message}") from None
+                # The server refused this message, not this connection: reset it, keep it, report the refusal.
+                outcome = outcome_of(error, attempt.stage)
+                await _reset(smtp, attempt)
+                return outcome
+
+
+class _BadSender(Exception):  # noqa: N818 - states the fact
+    """Our configuration, not the recipient, is at fault."""
+
+
+async def _hand_over(smtp: aiosmtplib.SMTP, attempt: _Attempt) -> Outcome:
+    mail = attempt.mail
+    encoding = "utf-8" if mail.needs_utf8 else "ascii"
+    options = ["SMTPUTF8", "BODY=8BITMIME"] if mail.needs_utf8 else []
+    if smtp.supports_extension("size"):
+        options.append(f"SIZE={len(mail.source)}")
+    attempt.stage = Stage.SENDER
+    await smtp.mail(mail.sender, options=options, encoding=encoding, timeout=attempt.seconds_left())
+    attempt.stage = Stage.RECIPIENT
+    try:
+        await smtp.rcpt(mail.recipient, encoding=encoding, timeout=attempt.seconds_left())
+    except aiosmtplib.SMTPRecipientRefused as error:
+        if not 200 <= error.code < 300:  # aiosmtplib takes 250 and 251 only; 252 is "will try"
+            raise
+    attempt.stage = Stage.DATA
+    try:
+        words = (await smtp.data(mail.source, timeout=attempt.seconds_left())).message
+    except aiosmtplib.SMTPDataError as error:
+        if not 200 <= error.code < 300:
+            raise
+        words = error.message
+    return Delivered(PROVIDER, mail.message_id, provider_words(words.rpartition("\n")[2]))
+
+
+async def _reset(smtp: aiosmtplib.SMTP, attempt: _Attempt) -> None:
+    try:
+        await smtp.rset(timeout=attempt.seconds_left())
+    except (aiosmtplib.SMTPException, OSError):
+        smtp.close()  # the pool drops what is closed
+
+
+def outcome_of(error: Exception, stage: Stage) -> Outcome:
+    """Map what went wrong at `stage`.
+
+    Only a refusal of this recipient or this message is final. A refusal of us (sign-in, sender, relaying) or of the
+    connection is an outage or a mistake in our set-up, and an outage never fails a message for good (G3).
+    """
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return _outcome_of_answer(error, stage)
+    words = f"{stage.value}: {_name(error)}"
+    # No answer after DATA: the final dot may have reached the server, and the message may be on its way.
+    return Unknown(words) if stage is Stage.DATA else TryLater(words)
+
+
+def _outcome_of_answer(error: aiosmtplib.SMTPResponseException, stage: Stage) -> Outcome:
+    words = f"{error.code} {stage.value}: {provider_words(error.message)}"
+    if not 400 <= error.code < 600:  # not SMTP: after DATA nobody knows what it means
+        return Unknown(words) if stage is Stage.DATA else TryLater(words)
+    ours = error.code in _OUR_SIGN_IN or "relay" in error.message.lower()
+    final = error.code >= 500 and stage in {Stage.RECIPIENT, Stage.DATA} and not ours
+    return Undeliverable(words) if final else TryLater(words)
+
+
+def _name(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    return provider_words(str(error)) or type(error).__name__

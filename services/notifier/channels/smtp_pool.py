@@ -1,0 +1,145 @@
+"""At most N connections to one SMTP server: opened when needed, reused, replaced when the server closed them."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Literal
+
+import aiosmtplib
+
+from shared.clock import Clock, monotonic
+
+TRUSTED_IDLE_SECONDS = 2.0
+QUIT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpServer:
+    """Where and how to hand over mail.
+
+    `timeout_seconds` bounds one whole `send`: waiting for a connection, signing in, handing over. `tls_context` None
+    means the system's certificate authorities (or those of `SSL_CERT_FILE`).
+    """
+
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: Literal["none", "starttls", "tls"] = "starttls"
+    pool_size: int = 4
+    timeout_seconds: float = 20.0
+    idle_seconds: float = 30.0
+    tls_context: ssl.SSLContext | None = field(default=None, repr=False)
+
+
+class SmtpPool:
+    """Lends connections, the most recently used first, so that the surplus of a burst grows old and is closed."""
+
+    def __init__(self, server: SmtpServer, clock: Clock = monotonic) -> None:
+        self._server = server
+        self._clock = clock
+        self._slots = asyncio.Semaphore(server.pool_size)
+        self._idle: list[tuple[float, aiosmtplib.SMTP]] = []
+        self._closed = False
+        self._tls_context = server.tls_context
+        if self._tls_context is None and server.tls != "none":
+            self._tls_context = ssl.create_default_context()
+
+    @asynccontextmanager
+    async def connection(self, timeout_seconds: float) -> AsyncIterator[aiosmtplib.SMTP]:
+        """Lend a connection that is signed in and outside a transaction.
+
+        `timeout_seconds` bounds each step of opening or checking one; the caller bounds the whole.
+
+        Raises:
+            aiosmtplib.SMTPException, OSError: No connection can be had.
+        """
+        async with self._slots:
+            smtp = await self._reusable(timeout_seconds) or await self._connect(timeout_seconds)
+            try:
+                yield smtp
+            except BaseException:
+                # In the middle of a transaction nobody knows what the server waits for.
+                smtp.close()
+                raise
+            self._give_back(smtp)
+
+    async def close(self) -> None:
+        """Say goodbye on idle connections; those in use are closed when they come back."""
+        self._closed = True
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*(_quit(smtp) for _, smtp in idle))
+
+    async def _reusable(self, timeout_seconds: float) -> aiosmtplib.SMTP | None:
+        self._drop_old()
+        while self._idle:
+            since, smtp = self._idle.pop()
+            if not smtp.is_connected:
+                continue
+            if self._clock() - since < TRUSTED_IDLE_SECONDS or await _answers(smtp, timeout_seconds):
+                return smtp
+        return None
+
+    async def _connect(self, timeout_seconds: float) -> aiosmtplib.SMTP:
+        server = self._server
+        smtp = aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            username=server.username,
+            password=server.password,
+            timeout=timeout_seconds,
+            use_tls=server.tls == "tls",
+            # Never "if the server offers it": a man in the middle would just not offer it.
+            start_tls=server.tls == "starttls",
+            tls_context=self._tls_context,
+            # The default asks the DNS for our own name, at every connection.
+            local_hostname=_own_name(),
+        )
+        await smtp.connect()
+        try:
+            if smtp.is_ehlo_or_helo_needed:  # signing in has said it already
+                await smtp.ehlo()
+        except BaseException:
+            smtp.close()
+            raise
+        return smtp
+
+    def _give_back(self, smtp: aiosmtplib.SMTP) -> None:
+        if self._closed:
+            smtp.close()
+        elif smtp.is_connected:
+            self._idle.append((self._clock(), smtp))
+        self._drop_old()
+
+    def _drop_old(self) -> None:
+        oldest = self._clock() - self._server.idle_seconds
+        for since, smtp in self._idle:
+            if since < oldest:
+                smtp.close()
+        self._idle = [(since, smtp) for since, smtp in self._idle if since >= oldest]
+
+
+async def _answers(smtp: aiosmtplib.SMTP, timeout_seconds: float) -> bool:
+    try:
+        await smtp.rset(timeout=timeout_seconds)
+    except (aiosmtplib.SMTPException, OSError):
+        smtp.close()
+        return False
+    except BaseException:
+        smtp.close()
+        raise
+    return True
+
+
+async def _quit(smtp: aiosmtplib.SMTP) -> None:
+    with suppress(aiosmtplib.SMTPException, OSError):
+        await smtp.quit(timeout=QUIT_SECONDS)
+    smtp.close()
+
+
+def _own_name() -> str:
+    name = socket.gethostname()
+    return name if name.isascii() and name.isprintable() and " " not in name and name else "localhost"

@@ -1,0 +1,187 @@
+"""The transition `deliver`: claim a message, send it, write down what came of it.
+
+The lease is taken before anything is sent and every write is fenced by the attempt, so a redelivery, a rebalance or a second
+replica sends nothing twice. The link is derived here, at the moment of sending, and kept nowhere.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from services.notifier.channels import Channel, Outgoing
+from services.notifier.outcomes import Outcome, TryLater, Undeliverable
+from services.notifier.render import CannotRender, MessageContext, Templates
+from services.notifier.retry import RetryRules, conclude
+from services.notifier.store import SOURCE, Claimed, Finished, finish_attempts
+from shared import outbox
+from shared.batching import Batcher, BatchLimits
+from shared.clock import monotonic
+from shared.database import Pool, is_away, run_batch
+from shared.keys import KeyRing
+from shared.links import link_url
+from shared.messages import Queueing, message_row, queued_row
+from shared.metrics import DELIVERIES, DELIVERY_SECONDS
+from shared.outbox import OutboxBell, OutboxRow
+from shared.tokens import LinkRef, make_passcode, make_token
+
+log = structlog.get_logger()
+
+_AWAY_PAUSE_SECONDS = 0.5
+# Product services are told of these; the others are steps on the way.
+_TOLD = frozenset({"accepted", "failed", "expired", "revoked"})
+
+
+@dataclass(frozen=True, slots=True)
+class LinkMaker:
+    """Derives what stands in a message: the link's URL and its passcode."""
+
+    ring: KeyRing
+    public_url: str
+
+    def context(self, claimed: Claimed) -> MessageContext:
+        row = claimed.row
+        token = make_token(self.ring, claimed.facts.link_id, row["kid"])
+        passcode = None
+        if row["passcode_format"]:
+            ref = LinkRef(row["kid"], claimed.facts.link_id)
+            passcode = make_passcode(self.ring, ref, row["passcode_epoch"], row["passcode_format"])
+        client: Mapping[str, Any] = row["client"] or {}
+        branding: Mapping[str, Any] = row["branding"] or {}
+        return MessageContext(
+            app_name=branding.get("product_name") or row["app_name"],
+            url=link_url(self.public_url, row["landing_url"], token),
+            ttl_seconds=_stated_seconds(row["ttl_seconds"], claimed.seconds_left),
+            recipient=row["recipient"],
+            passcode=passcode,
+            asker_ip=client.get("ip"),
+            asker_user_agent=client.get("user_agent"),
+            template_data=row["data"],
+            brand_colour=branding.get("colour"),
+        )
+
+
+def _stated_seconds(ttl_seconds: int, seconds_left: float) -> int:
+    """What a message says of the link's life: whole minutes, so that a second on the way does not make 15 minutes 14."""
+    minutes = round(seconds_left / 60)
+    return min(ttl_seconds, minutes * 60) if minutes > 1 else int(seconds_left)
+
+
+class Deliver:
+    """Delivers claimed messages. Attempts that end together are written down together."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        channels: Mapping[str, Channel],
+        templates: Templates,
+        links: LinkMaker,
+        rules: RetryRules,
+    ) -> None:
+        self._pool = pool
+        self._channels = channels
+        self._templates = templates
+        self._links = links
+        self._rules = rules
+        self._bell = OutboxBell(pool)
+        self._finisher: Batcher[Finished, None] = Batcher(
+            "finish", self._finish_together, limits=BatchLimits(items=128, flights=1, queue=10_000)
+        )
+
+    async def deliver(self, claimed: Claimed) -> None:
+        """Send one message and write down what came of it."""
+        finished = self._over(claimed)
+        if finished is None:
+            started = monotonic()
+            outcome = await self._send(claimed)
+            DELIVERY_SECONDS.labels(channel=claimed.facts.channel).observe(monotonic() - started)
+            finished = conclude(claimed, outcome, self._rules)
+        DELIVERIES.labels(channel=claimed.facts.channel, outcome=finished.outcome).inc()
+        log.info(
+            "delivery_attempted",
+            message_id=str(claimed.facts.message_id),
+            link_id=str(claimed.facts.link_id),
+            channel=claimed.facts.channel,
+            attempt=claimed.attempt,
+            status=finished.status,
+        )
+        await self._write_down(finished)
+
+    async def close(self) -> None:
+        await self._finisher.drain()
+        await self._bell.close()
+
+    def _over(self, claimed: Claimed) -> Finished | None:
+        """A link that is over needs no message."""
+        status = claimed.row["link_status"]
+        if status in ("consumed", "revoked"):
+            return Finished(claimed, "revoked", "revoked", f"the link was {status}")
+        if status == "expired":
+            return Finished(claimed, "expired", "expired", "the link's life ended")
+        return None
+
+    async def _send(self, claimed: Claimed) -> Outcome:
+        channel = self._channels.get(claimed.facts.channel)
+        if channel is None:
+            # An operator's omission is no fault of the recipient's: it waits until the link's life ends.
+            return TryLater(f"no provider is configured for {claimed.facts.channel}")
+        row = claimed.row
+        try:
+            content = self._templates.render(
+                row["type"], row["template"], row["locale"], self._links.context(claimed)
+            )
+        except CannotRender as error:
+            return Undeliverable(f"cannot be rendered: {error}")
+        sender = row["sender"] if claimed.facts.channel == "email" else None
+        return await channel.send(
+            Outgoing(
+                claimed.facts.message_id,
+                row["recipient"],
+                sender,
+                content,
+                row["created_at"],
+                claimed.attempt,
+            )
+        )
+
+    async def _write_down(self, finished: Finished) -> None:
+        # The message is out: its outcome waits for the database as long as it takes.
+        while True:
+            try:
+                return await self._finisher.submit(finished)
+            except Exception as error:
+                if not is_away(error):
+                    raise
+            await asyncio.sleep(_AWAY_PAUSE_SECONDS)
+
+    async def _finish_together(self, finished: list[Finished]) -> Sequence[BaseException | None]:
+        return await run_batch(finished, self._commit)
+
+    async def _commit(self, finished: list[Finished]) -> list[BaseException | None]:
+        async with self._pool.acquire() as connection, connection.transaction():
+            held = await finish_attempts(connection, finished)
+            ours = [f for f in finished if f.claimed.facts.message_id in held]
+            await outbox.append(connection, [row for f in ours for row in self._rows(f)])
+        if ours:
+            self._bell.ring()
+        for late in finished:
+            if late.claimed.facts.message_id not in held:
+                log.warning(
+                    "lease_lost", message_id=str(late.claimed.facts.message_id), attempt=late.claimed.attempt
+                )
+        return [None] * len(finished)
+
+    def _rows(self, finished: Finished) -> list[OutboxRow]:
+        claimed = finished.claimed
+        if finished.retry_seconds is not None:
+            waited = monotonic() - claimed.taken_at + finished.retry_seconds
+            due_at = claimed.claimed_at + timedelta(seconds=waited)
+            return [
+                queued_row(SOURCE, claimed.facts, Queueing(claimed.attempt, claimed.requeues, due_at), {})
+            ]
+        if finished.status in _TOLD:
+            return [message_row(SOURCE, claimed.facts, finished.status, claimed.attempt, finished.provider)]
+        return []

@@ -1,0 +1,105 @@
+"""Takes queued messages from a lane: claims as many as there is room for, and hands them to `deliver`.
+
+Offsets are committed once the claims are: from then on the lease, not Kafka, remembers the message.
+"""
+
+import asyncio
+from uuid import UUID
+
+import structlog
+
+from services.notifier.deliver import Deliver
+from services.notifier.store import Claimed, claim_messages
+from shared.bus import EventInvalid, decode_event
+from shared.consumer import Record
+from shared.database import Pool
+from shared.dead_letters import Refused, put_aside
+from shared.messages import QUEUED
+
+log = structlog.get_logger()
+
+
+class LaneIntake:
+    """One lane. Use `handle` with `shared.consumer.consume_batches`, and run `watch` beside it."""
+
+    def __init__(self, pool: Pool, deliver: Deliver, *, concurrency: int, lease_seconds: float) -> None:
+        self._pool = pool
+        self._deliver = deliver
+        self._lease_seconds = lease_seconds
+        self._room = asyncio.Semaphore(concurrency)
+        self._running: set[asyncio.Task[None]] = set()
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def handle(self, records: list[Record]) -> None:
+        """Claim every message of these records, as room comes free. Raises when the database is away."""
+        wanted: dict[UUID, int] = {}
+        refused: list[Refused] = []
+        for record in records:
+            try:
+                message_id, attempts = _read(record)
+            except EventInvalid as invalid:
+                refused.append(Refused(record, str(invalid)))
+            else:
+                wanted[message_id] = attempts
+        queue = list(wanted.items())
+        while queue:
+            room = await self._take_room(len(queue))
+            queue, now = queue[room:], queue[:room]
+            try:
+                claimed = await claim_messages(self._pool, now, self._lease_seconds)
+            except BaseException:
+                self._give_back(room)
+                raise
+            self._give_back(room - len(claimed))
+            for message in claimed:
+                self._start(message)
+        if refused:
+            async with self._pool.acquire() as connection, connection.transaction():
+                await put_aside(connection, refused)
+
+    async def watch(self) -> None:
+        """Raise what a delivery raised unexpectedly: the service stops and says why (rule 6)."""
+        await self._failed
+
+    async def drain(self) -> None:
+        """Wait for the deliveries under way."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def _take_room(self, wanted: int) -> int:
+        """Wait for one place, and take those that are free beside it. A claim without a place would use up its lease waiting."""
+        await self._room.acquire()
+        taken = 1
+        while taken < wanted and not self._room.locked():
+            await self._room.acquire()
+            taken += 1
+        return taken
+
+    def _give_back(self, places: int) -> None:
+        for _ in range(places):
+            self._room.release()
+
+    def _start(self, message: Claimed) -> None:
+        task = asyncio.create_task(self._deliver.deliver(message), name="delivery")
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._room.release()
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._failed.done():
+            self._failed.set_exception(error)
+
+
+def _read(record: Record) -> tuple[UUID, int]:
+    event = decode_event(record.value)
+    if event.type != QUEUED:
+        raise EventInvalid(f"type: expected {QUEUED}")
+    try:
+        message_id, attempts = UUID(event.data["message_id"]), event.data["attempts"]
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise EventInvalid("data: needs message_id (a UUID) and attempts") from None
+    if not isinstance(attempts, int) or isinstance(attempts, bool) or not 0 <= attempts < 2**31:
+        raise EventInvalid("data.attempts: must be a count")
+    return message_id, attempts

@@ -1,0 +1,143 @@
+"""Wires the notifier: a consumer and channels for each lane, templates, callbacks. The only place where its parts meet."""
+
+from dataclasses import dataclass
+
+from services.notifier.callbacks import TwilioCallbacks
+from services.notifier.channels import Channel
+from services.notifier.channels.smtp import SmtpChannel
+from services.notifier.channels.smtp_pool import SmtpServer
+from services.notifier.channels.twilio import SmsChannel, TwilioMessages, TwilioSender, WhatsAppChannel
+from services.notifier.channels.twilio_http import TwilioAccount
+from services.notifier.deliver import Deliver, LinkMaker
+from services.notifier.intake import LaneIntake
+from services.notifier.render import BUILT_IN, Templates
+from services.notifier.retry import RetryRules
+from services.notifier.settings import NotifierSettings
+from services.notifier.store import SQL
+from shared.bus import DELIVERIES, LANES, NOTIFIER_GROUPS
+from shared.cache import Cache
+from shared.consumer import Subscription, consume_batches
+from shared.database import Database, Pool, create_pool, prepare_all
+from shared.dead_letters import SQL as DEAD_LETTERS_SQL
+from shared.http.edge import Edge
+from shared.http.ops import Health
+from shared.http.routes import Route
+from shared.lifecycle import Service, run_service
+from shared.limits import FailOpenBucket
+from shared.outbox import SQL as OUTBOX_SQL
+from shared.outbox import OutboxBell
+from shared.settings import SettingsProblem, load_settings, parse_networks
+
+_BATCH = 200
+
+
+def main() -> int:
+    """Run the notifier until it is told to stop."""
+    settings = load_settings(NotifierSettings)
+    templates = Templates([*settings.folders, BUILT_IN], settings.whatsapp_content_sids)
+    if templates.problems():
+        raise SettingsProblem(
+            "\n".join(f"MAGICLINK_TEMPLATE_FOLDERS: {line}" for line in templates.problems())
+        )
+    return run_service("notifier", settings, lambda service: start(service, settings, templates))
+
+
+async def start(service: Service, settings: NotifierSettings, templates: Templates) -> None:
+    """Start in order: stores, listeners, then the lanes."""
+    database_url = settings.database_url.get_secret_value()
+    pool = await create_pool(Database(database_url, settings.database_pool_size, "notifier"))
+    service.on_stop(pool.close)
+    await prepare_all(pool, [SQL, OUTBOX_SQL, DEAD_LETTERS_SQL])
+    cache = Cache(settings.redis_url.get_secret_value(), budget_seconds=settings.redis_budget_ms / 1000)
+    service.on_stop(cache.close)
+    bell = OutboxBell(pool)
+    service.on_stop(bell.close)
+    edge = Edge(
+        api_keys=None,
+        address_limit=FailOpenBucket(cache, "address", settings.rate_per_address),
+        key_limit=FailOpenBucket(cache, "key", settings.rate_per_key),
+        request_timeout_seconds=settings.request_timeout_seconds,
+        trusted_proxies=parse_networks(settings.trusted_proxies),
+    )
+    health = Health({"postgresql": lambda: _ask(pool), "redis": cache.ping}, optional=frozenset({"redis"}))
+    await service.serve(edge.application(notifier_routes(settings, pool, bell)), health)
+    for lane in LANES:
+        start_lane(service, settings, LaneParts(lane, pool, templates))
+
+
+@dataclass(frozen=True, slots=True)
+class LaneParts:
+    """What a lane is made of besides the settings."""
+
+    lane: str
+    pool: Pool
+    templates: Templates
+
+
+def start_lane(service: Service, settings: NotifierSettings, parts: LaneParts) -> None:
+    """Start one lane with channels of its own: a slow bulk provider must not hold the connections logins need."""
+    channels = make_channels(settings)
+    for channel in channels.values():
+        service.on_stop(channel.close)
+    rules = RetryRules(
+        base_seconds=settings.retry_base_seconds,
+        cap_seconds=settings.retry_cap_seconds,
+        queue_lease_seconds=settings.queue_lease_seconds,
+        callback_wait_seconds=settings.callback_wait_seconds,
+    )
+    deliver = Deliver(
+        parts.pool, channels, parts.templates, LinkMaker(settings.ring, settings.public_url), rules
+    )
+    service.on_stop(deliver.close)
+    intake = LaneIntake(
+        parts.pool,
+        deliver,
+        concurrency=settings.delivery_concurrency,
+        lease_seconds=settings.sending_lease_seconds,
+    )
+    service.on_stop(intake.drain)
+    service.run_task(intake.watch(), f"deliveries-{parts.lane}")
+    subscription = Subscription(DELIVERIES[parts.lane], NOTIFIER_GROUPS[parts.lane], _BATCH)
+    service.run_task(consume_batches(settings, subscription, intake.handle), f"consumer-{parts.lane}")
+
+
+def make_channels(settings: NotifierSettings) -> dict[str, Channel]:
+    """Return the channels that are configured."""
+    password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
+    server = SmtpServer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        username=settings.smtp_username,
+        password=password,
+        tls=settings.smtp_tls,
+        pool_size=settings.smtp_pool_size,
+        timeout_seconds=settings.smtp_timeout_seconds,
+    )
+    channels: dict[str, Channel] = {"email": SmtpChannel(server, settings.mail_from)}
+    if settings.twilio_account_sid and settings.twilio_auth_token:
+        account = TwilioAccount(
+            account_sid=settings.twilio_account_sid,
+            auth_token=settings.twilio_auth_token.get_secret_value(),
+            api_url=settings.twilio_api_url,
+            callback_url=settings.callback_url,
+            timeout_seconds=settings.twilio_timeout_seconds,
+        )
+        messages = TwilioMessages(account)
+        sms = TwilioSender(settings.twilio_from, settings.twilio_messaging_service_sid)
+        channels["sms"] = SmsChannel(messages, sms)
+        channels["whatsapp"] = WhatsAppChannel(
+            messages, TwilioSender(settings.whatsapp_from) if settings.whatsapp_from else sms
+        )
+    return channels
+
+
+def notifier_routes(settings: NotifierSettings, pool: Pool, bell: OutboxBell) -> list[Route]:
+    """Return every route of the notifier: callbacks, when there is somebody who calls back."""
+    if settings.twilio_auth_token is None or settings.callback_url is None:
+        return []
+    token = settings.twilio_auth_token.get_secret_value()
+    return TwilioCallbacks(pool, bell, token, settings.callback_url).routes()
+
+
+async def _ask(pool: Pool) -> object:
+    return await pool.fetchval("SELECT 1")

@@ -1,0 +1,67 @@
+-- name: claim_messages
+-- The lease before sending: what a redelivery, a rebalance or another replica claims is not here any more. `attempts` names
+-- the attempt that the record was meant for, so an old record does not start a retry early.
+WITH wanted AS (
+    SELECT m.id
+    FROM unnest($1::uuid[], $2::int[]) AS record (id, attempts)
+    JOIN magiclink.messages m ON m.id = record.id AND m.attempts = record.attempts
+    WHERE m.status = 'queued'
+    ORDER BY m.id
+    FOR UPDATE OF m SKIP LOCKED
+), claimed AS (
+    UPDATE magiclink.messages m
+    SET status = 'sending', attempts = m.attempts + 1, lease_until = now() + make_interval(secs => $3), updated_at = now()
+    FROM wanted
+    WHERE m.id = wanted.id
+    RETURNING m.*
+)
+SELECT c.id, c.link_id, c.app_id, c.user_id, c.channel, c.lane, c.recipient, c.locale, c.template, c.data, c.attempts,
+       c.requeues, c.created_at, now() AS claimed_at, l.kid, l.type, l.ttl_seconds, l.passcode_format, l.passcode_epoch,
+       l.client, magiclink.link_status(l) AS link_status, extract(epoch FROM l.expires_at - now())::float8 AS seconds_left,
+       a.name AS app_name, a.sender, a.branding, a.landing_url
+FROM claimed c
+JOIN magiclink.links l ON l.id = c.link_id
+JOIN magiclink.apps a ON a.id = c.app_id
+
+-- name: finish_attempts
+-- Fenced by the attempt: a worker that was paused past its lease changes nothing. Locks in id order, as every writer does.
+WITH done AS (
+    SELECT *
+    FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::float8[])
+        AS row (id, attempt, status, provider, provider_id, error, lease_seconds)
+), held AS (
+    SELECT m.id
+    FROM magiclink.messages m
+    JOIN done ON done.id = m.id AND done.attempt = m.attempts
+    WHERE m.status = 'sending'
+    ORDER BY m.id
+    FOR UPDATE OF m
+)
+UPDATE magiclink.messages m
+SET status = done.status,
+    provider = coalesce(done.provider, m.provider),
+    provider_id = coalesce(done.provider_id, m.provider_id),
+    last_error = done.error,
+    accepted_at = CASE WHEN done.status = 'accepted' THEN now() ELSE m.accepted_at END,
+    lease_until = now() + make_interval(secs => done.lease_seconds),
+    updated_at = now()
+FROM held
+JOIN done ON done.id = held.id
+WHERE m.id = held.id
+RETURNING m.id
+
+-- name: record_attempts
+INSERT INTO magiclink.message_attempts (message_id, attempt, started_at, finished_at, outcome, provider, provider_id, detail)
+SELECT id, attempt, started_at, now(), outcome, provider, provider_id, detail
+FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[])
+    AS row (id, attempt, started_at, outcome, provider, provider_id, detail)
+ON CONFLICT DO NOTHING
+
+-- name: apply_callback
+-- What the provider says later. Only forward: a late `sent` does not undo `delivered`. A message of unknown outcome is known now.
+UPDATE magiclink.messages
+SET status = $3, provider_id = coalesce(provider_id, $4), last_error = $5, lease_until = NULL, updated_at = now(),
+    accepted_at = coalesce(accepted_at, CASE WHEN $3 IN ('accepted', 'delivered') THEN now() END)
+WHERE id = $1 AND attempts = $2
+  AND (status IN ('sending', 'unknown') OR (status = 'accepted' AND $3 <> 'accepted'))
+RETURNING id, link_id, app_id, user_id, channel, lane, attempts

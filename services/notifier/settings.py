@@ -1,0 +1,108 @@
+"""Settings of the notifier."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+
+from services.notifier.channels.mail import Unsendable, mailbox
+from shared.keys import SERVICE_PURPOSES, KeyRing
+from shared.settings import BaseUrl, KafkaSettings, Port, PublicUrlSettings, ServiceSettings
+
+
+class NotifierSettings(ServiceSettings, PublicUrlSettings, KafkaSettings):
+    """What the notifier needs on top of every service. SMS and WhatsApp are on when a Twilio account is set."""
+
+    keys: SecretStr = Field(description="The notifier's key ring, from `magiclink keys derive notifier`.")
+    smtp_host: str
+    smtp_port: Port = 587
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_tls: Literal["none", "starttls", "tls"] = "starttls"
+    smtp_pool_size: int = Field(8, ge=1, le=100, description="Connections a lane.")
+    smtp_timeout_seconds: float = Field(20, gt=0, le=120)
+    mail_from: str = Field(description="Sender of apps without their own, `Example <login@example.com>`.")
+    twilio_account_sid: str | None = None
+    twilio_auth_token: SecretStr | None = None
+    twilio_from: str | None = None
+    twilio_messaging_service_sid: str | None = None
+    whatsapp_from: str | None = None
+    twilio_api_url: BaseUrl = "https://api.twilio.com"
+    twilio_timeout_seconds: float = Field(15, gt=0, le=120)
+    callback_url: BaseUrl | None = Field(
+        None, description="This service as Twilio reaches it, for status callbacks."
+    )
+    whatsapp_content_sids: dict[str, dict[str, str]] = Field(
+        default_factory=dict, description='Approved templates, `{"login": {"en": "HX…"}}`.'
+    )
+    template_folders: str = Field(
+        "", description="Comma-separated folders of own templates, before the built-in ones."
+    )
+    delivery_concurrency: int = Field(16, ge=1, le=500, description="Messages being sent at once, a lane.")
+    retry_base_seconds: float = Field(
+        2, gt=0, description="The first back-off; doubles each attempt, with jitter."
+    )
+    retry_cap_seconds: float = Field(300, gt=0)
+    queue_lease_seconds: int = Field(60, ge=1, description="As the issuer's.")
+    callback_wait_seconds: int = Field(300, ge=1, description="As the issuer's.")
+    sending_lease_seconds: int = Field(120, ge=2, description="Longer than every channel's timeout.")
+
+    @field_validator("keys")
+    @classmethod
+    def _ring(cls, value: SecretStr) -> SecretStr:
+        KeyRing.parse(value.get_secret_value(), SERVICE_PURPOSES["notifier"])
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _mail_from(cls, value: str) -> str:
+        try:
+            mailbox(value)
+        except Unsendable as unsendable:
+            raise ValueError(str(unsendable)) from None
+        return value
+
+    @field_validator("smtp_tls")
+    @classmethod
+    def _no_password_in_the_clear(cls, value: str, info: ValidationInfo) -> str:
+        if value == "none" and info.data.get("smtp_password") and info.data.get("environment") != "dev":
+            raise ValueError("must be starttls or tls when a password is sent")
+        return value
+
+    @field_validator("twilio_timeout_seconds", "sending_lease_seconds")
+    @classmethod
+    def _lease_outlives_timeouts(cls, value: Any, info: ValidationInfo) -> Any:
+        # A lease that ends while a channel still waits would let a second worker send the same message.
+        if info.field_name == "sending_lease_seconds":
+            longest = max(
+                info.data.get("smtp_timeout_seconds", 0), info.data.get("twilio_timeout_seconds", 0)
+            )
+            if value <= longest + 1:
+                raise ValueError(
+                    f"must be more than a second longer than the channels' timeouts ({longest:g} s)"
+                )
+        return value
+
+    @field_validator("twilio_api_url")
+    @classmethod
+    def _complete_twilio(cls, value: str, info: ValidationInfo) -> str:
+        given = info.data
+        if bool(given.get("twilio_account_sid")) != bool(given.get("twilio_auth_token")):
+            raise ValueError(
+                "set both MAGICLINK_TWILIO_ACCOUNT_SID and MAGICLINK_TWILIO_AUTH_TOKEN, or neither"
+            )
+        sender = given.get("twilio_from") or given.get("twilio_messaging_service_sid")
+        if given.get("twilio_account_sid") and not sender:
+            raise ValueError(
+                "MAGICLINK_TWILIO_FROM or MAGICLINK_TWILIO_MESSAGING_SERVICE_SID is required with an account"
+            )
+        return value
+
+    @cached_property
+    def ring(self) -> KeyRing:
+        return KeyRing.parse(self.keys.get_secret_value(), SERVICE_PURPOSES["notifier"])
+
+    @property
+    def folders(self) -> list[Path]:
+        return [Path(part.strip()) for part in self.template_folders.split(",") if part.strip()]

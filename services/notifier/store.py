@@ -1,0 +1,97 @@
+"""The notifier's statements, as functions over rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from shared.clock import monotonic
+from shared.database import Connection, Pool, Row
+from shared.messages import MessageFacts
+from shared.sql_blocks import SqlBlocks
+
+SQL = SqlBlocks(Path(__file__).parent / "queries.sql")
+SOURCE = "/notifier"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Claimed:
+    """A message that this worker may send until its lease ends. Holds an address: it has no representation."""
+
+    facts: MessageFacts
+    attempt: int
+    requeues: int
+    row: Row
+    claimed_at: datetime
+    taken_at: float = field(default_factory=monotonic)  # the same moment, on this process's own clock
+
+    @property
+    def seconds_left(self) -> float:
+        return float(self.row["seconds_left"])
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What an attempt came to, as the row will say it. `lease_seconds` None: nothing more is to be done."""
+
+    claimed: Claimed
+    status: str
+    outcome: str
+    detail: str
+    provider: str | None = None
+    provider_id: str | None = None
+    lease_seconds: float | None = None
+    retry_seconds: float | None = None
+
+
+async def claim_messages(
+    pool: Pool, wanted: Sequence[tuple[UUID, int]], lease_seconds: float
+) -> list[Claimed]:
+    """Take the lease on those messages that wait for the attempt named; one statement, one transaction."""
+    rows = await pool.fetch(SQL.claim_messages, [i for i, _ in wanted], [n for _, n in wanted], lease_seconds)
+    return [
+        Claimed(
+            facts=MessageFacts(
+                row["id"], row["link_id"], row["app_id"], row["user_id"], row["channel"], row["lane"]
+            ),
+            attempt=row["attempts"],
+            requeues=row["requeues"],
+            row=row,
+            claimed_at=row["claimed_at"],
+        )
+        for row in rows
+    ]
+
+
+async def finish_attempts(connection: Connection, finished: Sequence[Finished]) -> set[UUID]:
+    """Write what the attempts came to; return the messages whose lease was still ours."""
+    rows = await connection.fetch(
+        SQL.finish_attempts,
+        [f.claimed.facts.message_id for f in finished],
+        [f.claimed.attempt for f in finished],
+        [f.status for f in finished],
+        [f.provider for f in finished],
+        [f.provider_id for f in finished],
+        [None if f.status == "accepted" else f.detail for f in finished],
+        [f.lease_seconds for f in finished],
+    )
+    await connection.execute(SQL.record_attempts, *_attempt_columns(finished))
+    return {row["id"] for row in rows}
+
+
+def _attempt_columns(finished: Sequence[Finished]) -> list[list[Any]]:
+    rows = [
+        (
+            f.claimed.facts.message_id,
+            f.claimed.attempt,
+            f.claimed.claimed_at,
+            f.outcome,
+            f.provider,
+            f.provider_id,
+            f.detail,
+        )
+        for f in finished
+    ]
+    return [list(column) for column in zip(*rows, strict=True)]

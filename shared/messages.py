@@ -1,0 +1,63 @@
+"""The events about messages, in one place: issuer and notifier both queue them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from shared.bus import Event
+from shared.outbox import OutboxRow, delivery_row, lifecycle_row
+
+QUEUED = "magiclink.message.queued.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFacts:
+    """What events say of a message: ids and routing, never an address."""
+
+    message_id: UUID
+    link_id: UUID
+    app_id: UUID
+    user_id: UUID
+    channel: str
+    lane: str
+
+    def data(self) -> dict[str, str]:
+        names = ("message_id", "link_id", "app_id", "user_id", "channel", "lane")
+        return {name: str(getattr(self, name)) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Queueing:
+    """One time that a message is queued: after `attempts` attempts and `requeues` sweeps, due at `due_at` (None: now)."""
+
+    attempts: int
+    requeues: int
+    due_at: datetime | None = None
+
+
+def queued_row(source: str, facts: MessageFacts, queueing: Queueing, headers: Mapping[str, str]) -> OutboxRow:
+    """Tell the notifier to deliver. A record that comes again after the next attempt began names the wrong attempt and is passed over."""
+    event = Event(
+        type=QUEUED,
+        id=f"{facts.message_id}.{queueing.attempts}.{queueing.requeues}",
+        source=source,
+        subject=str(facts.message_id),
+        data={**facts.data(), "attempts": queueing.attempts},
+    )
+    return delivery_row(facts.lane, event, facts.user_id, queueing.due_at, dict(headers))
+
+
+def message_row(source: str, facts: MessageFacts, verb: str, attempt: int, provider: str | None) -> OutboxRow:
+    """Tell product services what became of a message: `verb` is `accepted`, `failed` and the like, in the past tense.
+
+    The provider's own words stay out: they like to quote the address.
+    """
+    event = Event(
+        type=f"magiclink.message.{verb}.v1",
+        id=f"{facts.message_id}.{verb}.{attempt}",
+        source=source,
+        subject=str(facts.message_id),
+        data={**facts.data(), "attempt": attempt, "provider": provider},
+    )
+    return lifecycle_row(event, facts.user_id, {})

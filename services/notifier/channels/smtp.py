@@ -103,7 +103,8 @@ class SmtpChannel:
 
     async def _transact(self, attempt: _Attempt) -> Outcome:
         attempt.stage = Stage.CONNECT
-        async with self._pool.connection(attempt.seconds_left()) as smtp:
+        async with self._pool.connection(attempt.seconds_left()) as lent:
+            smtp = lent.smtp
             if attempt.mail.needs_utf8 and not smtp.supports_extension("smtputf8"):
                 return Undeliverable("the address needs SMTPUTF8, which the mail server does not offer")
             try:
@@ -112,10 +113,10 @@ class SmtpChannel:
                 if error.code == CLOSING and attempt.stage is Stage.SENDER:
                     # Many servers take so many messages a connection and then say 421.
                     raise aiosmtplib.SMTPServerDisconnected(f"421 {error.message}") from None
-                # The server refused this message, not this connection: reset it, keep it, report the refusal.
-                outcome = outcome_of(error, attempt.stage)
-                await _reset(smtp, attempt)
-                return outcome
+                # The server refused this message, not this connection. The reset waits for the next message: if
+                # it failed now, it would hide a refusal that is final.
+                lent.needs_reset = True
+                return outcome_of(error, attempt.stage)
 
 
 class _BadSender(Exception):  # noqa: N818 - states the fact
@@ -144,13 +145,6 @@ async def _hand_over(smtp: aiosmtplib.SMTP, attempt: _Attempt) -> Outcome:
             raise
         words = error.message
     return Delivered(PROVIDER, mail.message_id, provider_words(words.rpartition("\n")[2]))
-
-
-async def _reset(smtp: aiosmtplib.SMTP, attempt: _Attempt) -> None:
-    try:
-        await smtp.rset(timeout=attempt.seconds_left())
-    except (aiosmtplib.SMTPException, OSError):
-        smtp.close()  # the pool drops what is closed
 
 
 def outcome_of(error: Exception, stage: Stage) -> Outcome:

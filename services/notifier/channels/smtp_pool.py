@@ -35,6 +35,21 @@ class SmtpServer:
     tls_context: ssl.SSLContext | None = field(default=None, repr=False)
 
 
+@dataclass(slots=True)
+class Lent:
+    """A connection in use. `needs_reset`: the server is still in the middle of a transaction that failed."""
+
+    smtp: aiosmtplib.SMTP
+    needs_reset: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Idle:
+    smtp: aiosmtplib.SMTP
+    since: float
+    needs_reset: bool
+
+
 class SmtpPool:
     """Lends connections, the most recently used first, so that the surplus of a burst grows old and is closed."""
 
@@ -42,14 +57,14 @@ class SmtpPool:
         self._server = server
         self._clock = clock
         self._slots = asyncio.Semaphore(server.pool_size)
-        self._idle: list[tuple[float, aiosmtplib.SMTP]] = []
+        self._idle: list[_Idle] = []
         self._closed = False
         self._tls_context = server.tls_context
         if self._tls_context is None and server.tls != "none":
             self._tls_context = ssl.create_default_context()
 
     @asynccontextmanager
-    async def connection(self, timeout_seconds: float) -> AsyncIterator[aiosmtplib.SMTP]:
+    async def connection(self, timeout_seconds: float) -> AsyncIterator[Lent]:
         """Lend a connection that is signed in and outside a transaction.
 
         `timeout_seconds` bounds each step of opening or checking one; the caller bounds the whole.
@@ -58,29 +73,30 @@ class SmtpPool:
             aiosmtplib.SMTPException, OSError: No connection can be had.
         """
         async with self._slots:
-            smtp = await self._reusable(timeout_seconds) or await self._connect(timeout_seconds)
+            lent = Lent(await self._reusable(timeout_seconds) or await self._connect(timeout_seconds))
             try:
-                yield smtp
+                yield lent
             except BaseException:
-                # In the middle of a transaction nobody knows what the server waits for.
-                smtp.close()
+                # Broken off somewhere: nobody knows what the server waits for.
+                lent.smtp.close()
                 raise
-            self._give_back(smtp)
+            self._give_back(lent)
 
     async def close(self) -> None:
         """Say goodbye on idle connections; those in use are closed when they come back."""
         self._closed = True
         idle, self._idle = self._idle, []
-        await asyncio.gather(*(_quit(smtp) for _, smtp in idle))
+        await asyncio.gather(*(_quit(kept.smtp) for kept in idle))
 
     async def _reusable(self, timeout_seconds: float) -> aiosmtplib.SMTP | None:
         self._drop_old()
         while self._idle:
-            since, smtp = self._idle.pop()
-            if not smtp.is_connected:
+            kept = self._idle.pop()
+            if not kept.smtp.is_connected:
                 continue
-            if self._clock() - since < TRUSTED_IDLE_SECONDS or await _answers(smtp, timeout_seconds):
-                return smtp
+            trusted = not kept.needs_reset and self._clock() - kept.since < TRUSTED_IDLE_SECONDS
+            if trusted or await _answers(kept.smtp, timeout_seconds):
+                return kept.smtp
         return None
 
     async def _connect(self, timeout_seconds: float) -> aiosmtplib.SMTP:
@@ -107,19 +123,19 @@ class SmtpPool:
             raise
         return smtp
 
-    def _give_back(self, smtp: aiosmtplib.SMTP) -> None:
+    def _give_back(self, lent: Lent) -> None:
         if self._closed:
-            smtp.close()
-        elif smtp.is_connected:
-            self._idle.append((self._clock(), smtp))
+            lent.smtp.close()
+        elif lent.smtp.is_connected:
+            self._idle.append(_Idle(lent.smtp, self._clock(), lent.needs_reset))
         self._drop_old()
 
     def _drop_old(self) -> None:
         oldest = self._clock() - self._server.idle_seconds
-        for since, smtp in self._idle:
-            if since < oldest:
-                smtp.close()
-        self._idle = [(since, smtp) for since, smtp in self._idle if since >= oldest]
+        for kept in self._idle:
+            if kept.since < oldest:
+                kept.smtp.close()
+        self._idle = [kept for kept in self._idle if kept.since >= oldest]
 
 
 async def _answers(smtp: aiosmtplib.SMTP, timeout_seconds: float) -> bool:

@@ -1,0 +1,90 @@
+"""A broken template folder is reported whole at start-up, not at the first message."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from services.notifier.render import BUILT_IN, CannotRender, MessageContext, Templates
+
+CONTEXT = MessageContext("Acme", "https://login.example.com/l/x", 900, "jo@example.com")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copytree(BUILT_IN, tmp_path / "templates")
+    return tmp_path / "templates"
+
+
+def test_the_built_in_templates_have_no_problem() -> None:
+    assert Templates([BUILT_IN]).problems() == []
+
+
+@pytest.mark.parametrize(
+    ("part", "source", "problem"),
+    [
+        ("subject.txt", None, "is missing"),
+        ("whatsapp.txt", None, "is missing"),
+        ("text.txt", "{{ url", "line 1"),
+        ("text.txt", "{{ ulr }}\n{{ url }}", "'ulr' is undefined"),
+        ("text.txt", "Open {{ url }} now", "does not stand on a line of its own"),
+        ("subject.txt", "{# nothing #}", "is empty"),
+        ("html.html", "<p>{{ app_name }}</p>", "has no link"),
+        ("sms.txt", "{{ url }} from {{ app_name }}", "does not end with the link"),
+        ("sms.txt", "{{ app_name * 1000 }} {{ url }}", "longer than 1600"),
+        ("whatsapp.txt", "1: {{ url }}\nnot a variable\n---\n{{ url }}", "above --- each line"),
+        ("whatsapp.txt", "1: {{ url }}\n1: {{ url }}\n---\n{{ url }}", "above --- each line"),
+        ("whatsapp.txt", "1: {{ url }}\n---\nHello", "has no link"),
+        ("html.html", '{% extends "nothing.html" %}', "nothing.html"),
+        ("text.txt", "{{ ''.__class__.__mro__ }}\n{{ url }}", "unsafe"),
+        ("text.txt", "{{ app_name + 1 }}\n{{ url }}", "TypeError"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_fault(
+    folder: Path, part: str, source: str | None, problem: str
+) -> None:
+    path = folder / "login" / "en" / part
+    path.unlink() if source is None else path.write_text(source)
+    problems = Templates([folder]).problems()
+    assert any(f"login/en/{part}" in line and problem in line for line in problems), problems
+
+
+def test_all_problems_are_reported_at_once(folder: Path) -> None:
+    (folder / "login" / "en" / "text.txt").write_text("{{ url")
+    (folder / "login" / "en" / "sms.txt").unlink()
+    shutil.rmtree(folder / "invite")
+    (folder / "verify_identifier" / "english!").mkdir()
+    problems = "\n".join(Templates([folder, folder / "nowhere"]).problems())
+    for found in (
+        "login/en/text.txt",
+        "login/en/sms.txt",
+        "invite/en",
+        "english!",
+        "nowhere: is not a folder",
+    ):
+        assert found in problems
+
+
+def test_a_content_template_without_a_set_is_a_problem() -> None:
+    assert "logn/en" in Templates([BUILT_IN], {"logn": {"en": "HX0"}}).problems()[0]
+
+
+def test_a_broken_layout_is_a_problem_of_every_message_that_uses_it(folder: Path) -> None:
+    (folder / "base.html").write_text("{% block title %}")
+    problems = Templates([folder]).problems()
+    assert [line.split(":")[0] for line in problems] == [
+        f"{name}/en/html.html" for name in ("invite", "login", "verify_identifier")
+    ]
+
+
+def test_data_that_a_template_needs_and_a_message_lacks_is_refused_by_name(folder: Path) -> None:
+    (folder / "login" / "en" / "subject.txt").write_text("{{ data.quote_title }} is ready")
+    templates = Templates([folder])
+    assert templates.problems() == []  # which data comes is the product's choice
+    with pytest.raises(CannotRender, match=r"subject\.txt.*quote_title"):
+        templates.render("login", None, "en", CONTEXT)
+
+
+def test_what_volumes_leave_behind_is_no_template(folder: Path) -> None:
+    (folder / "..data" / "en").mkdir(parents=True)
+    assert Templates([folder]).problems() == []

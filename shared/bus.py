@@ -65,9 +65,9 @@ def encode_event(event: Event) -> bytes:
         "type": event.type,
         "id": event.id,
         "source": event.source,
-        "subject": event.subject,
         "time": event.time or datetime.now(UTC),
         "datacontenttype": "application/json",
+        **({"subject": event.subject} if event.subject else {}),
     }
     return _FORMAT.write(CloudEvent(attributes, event.data))
 
@@ -83,6 +83,10 @@ def decode_event(value: bytes | None) -> Event:
         raise EventInvalid("the value is not JSON in UTF-8") from None
     if not isinstance(members, dict):
         raise EventInvalid("the value is not a JSON object")
+    # The SDK makes up an id where there is none: every redelivery would be a new event.
+    missing = [name for name in ("specversion", "id", "source", "type") if name not in members]
+    if missing:
+        raise EventInvalid(f"{', '.join(missing)}: required by CloudEvents 1.0")
     if b"\\u0000" in value and holds_nul(members):
         raise EventInvalid("a text holds a NUL character")
     try:

@@ -148,6 +148,7 @@ class MagicLinkClient:
         return read(User, await self._issuer("PATCH", f"/v1/users/{_segment(user_id)}", changes))
 
     async def delete_user(self, user_id: str) -> None:
+        """Deletes a user; one that is not there counts as deleted."""
         await self._issuer("DELETE", f"/v1/users/{_segment(user_id)}")
 
     async def create_app(self, *, idempotency_key: str | None = None, **settings: Any) -> dict[str, Any]:
@@ -169,6 +170,7 @@ class MagicLinkClient:
         return read(ApiKey, await self._issuer("POST", path, settings, key=idempotency_key))
 
     async def revoke_key(self, app_id: str, key_id: str) -> None:
+        """Revokes an API key; one that is not there counts as revoked."""
         await self._issuer("DELETE", f"/v1/apps/{_segment(app_id)}/keys/{_segment(key_id)}")
 
     async def _issuer(

@@ -110,11 +110,17 @@ def decode_event(value: bytes | None) -> Event:
 
 def holds_nul(value: Any) -> bool:
     """Say whether any text in a JSON value holds NUL, which PostgreSQL cannot store."""
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any(holds_nul(key) or holds_nul(member) for key, member in value.items())
-    return isinstance(value, list) and any(holds_nul(member) for member in value)
+    # A list of what is left to look at, not recursion: a thousand brackets would end that with a fault of ours.
+    left = [value]
+    while left:
+        part = left.pop()
+        if isinstance(part, dict):
+            left += [*part.keys(), *part.values()]
+        elif isinstance(part, list):
+            left += part
+        elif isinstance(part, str) and "\0" in part:
+            return True
+    return False
 
 
 def _attributes_named(error: Exception) -> str:

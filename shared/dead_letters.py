@@ -62,7 +62,7 @@ def _row(item: Refused) -> OutboxRow:
 
 def _headers(item: Refused) -> dict[str, str]:
     return {
-        **{name: _text(value) for name, value in item.record.headers or ()},
+        **{_text(name): _text(value) for name, value in item.record.headers or ()},
         "dlq-reason": item.reason,
         "dlq-topic": item.record.topic,
         "dlq-partition": str(item.record.partition),
@@ -70,5 +70,7 @@ def _headers(item: Refused) -> dict[str, str]:
     }
 
 
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace").replace("\0", "")
+def _text(value: str | bytes | None) -> str:
+    # Whoever wrote the record chose its header names too, and may leave a value out (null).
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""
+    return text.replace("\0", "")

@@ -39,7 +39,7 @@ class FreshCache(Generic[Key, Value]):
         if task is None:
             task = asyncio.create_task(self._fill(key, self._epoch))
             self._loading[key] = task
-            task.add_done_callback(lambda _: self._loading.pop(key, None))
+            task.add_done_callback(lambda ended: self._loaded(key, ended))
         return await asyncio.shield(task)
 
     def clear(self) -> None:
@@ -47,6 +47,11 @@ class FreshCache(Generic[Key, Value]):
         self._entries.clear()
         self._loading.clear()
         self._epoch += 1
+
+    def _loaded(self, key: Key, ended: asyncio.Task[Value]) -> None:
+        # After `clear` another load may have taken this one's place.
+        if self._loading.get(key) is ended:
+            del self._loading[key]
 
     async def _fill(self, key: Key, epoch: int) -> Value:
         value = await self._load(key)

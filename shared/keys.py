@@ -95,7 +95,8 @@ def _parse_line(number: int, line: str) -> tuple[str, str, bytes]:
     if len(kid) != 1 or kid not in KIDS:
         raise KeyRingInvalid(f"line {number}: the key id must be one letter or digit")
     if purpose not in (*PURPOSES, MASTER):
-        raise KeyRingInvalid(f"line {number}: unknown purpose {purpose!r}")
+        # Not repeated: in a line with its parts in the wrong order this is the key.
+        raise KeyRingInvalid(f"line {number}: unknown purpose, there are {', '.join(PURPOSES)}")
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

@@ -65,11 +65,11 @@ class Service:
         self._stopping.set()
 
     async def close(self) -> int:
-        """Stop in reverse order. Returns the exit status: 1 when a task failed."""
+        """Stop in reverse order. Returns the exit status: 1 when a task failed, or ended though nobody told it to."""
         if self._health is not None:
             self._health.draining = True
             await asyncio.sleep(_LOOK_AWAY_SECONDS)
-        failed = any(task.done() and not task.cancelled() and task.exception() for task in self._tasks)
+        failed = any(task.done() and not task.cancelled() for task in self._tasks)
         await self._stack.aclose()
         log.info("service_stopped")
         return 1 if failed else 0

@@ -53,7 +53,18 @@ def _time_zone(value: str) -> str:
 
 
 def _small(value: Any) -> Any:
-    size = len(orjson.dumps(value))
+    try:
+        size = len(orjson.dumps(value))
+    except orjson.JSONEncodeError:
+        raise PydanticCustomError(
+            "not_json", "must be JSON, nested less than 254 deep, its integers within 64 bits"
+        ) from None
+    # Longer integers were read as floats. Rounded is not unchanged.
+    if _holds_huge_number(value):
+        raise PydanticCustomError(
+            "number_too_large",
+            "holds a number past 64 bits, which would come back rounded: send it as a text",
+        )
     if size > STATE_MAX_BYTES:
         raise PydanticCustomError(
             "too_large",
@@ -61,6 +72,14 @@ def _small(value: Any) -> Any:
             {"size": size, "most": STATE_MAX_BYTES},
         )
     return value
+
+
+def _holds_huge_number(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_huge_number, value.values()))
+    if isinstance(value, list):
+        return any(map(_holds_huge_number, value))
+    return isinstance(value, float) and abs(value) >= 2**63
 
 
 Email = Annotated[str, Field(max_length=320), AfterValidator(_email)]

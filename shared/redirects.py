@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
 MAX_URL_LENGTH = 2048
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+_IP6 = re.compile(r"[0-9a-f:.]+")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -72,7 +73,8 @@ def check_url(url: str, *, allow_http: bool) -> SplitResult:
     # `https://good.example@evil.example/` leads to evil.example.
     if "@" in parts.netloc:
         raise RedirectRefused("redirect_userinfo", "must not carry a user name or password")
-    if not _HOST.fullmatch(parts.hostname or "") or port == 0:
+    host_form = _IP6 if parts.netloc.startswith("[") else _HOST
+    if not host_form.fullmatch(parts.hostname or "") or port == 0:
         raise RedirectRefused("redirect_host", "must name a host, without wildcards")
     # The code is put into the query; what stands behind `#` would swallow it or leak it to scripts.
     if "#" in url:
@@ -110,9 +112,10 @@ def _under(prefix: str, parts: SplitResult) -> bool:
         return False
     folder = wanted.path.rstrip("/") + "/"
     path = parts.path or "/"
-    # `/app/../admin` and its percent-encoded spellings, once and twice, leave the folder.
+    # `/app/../admin` and its percent-encoded spellings, once and twice, leave the folder; so does `/app/..;/admin` on servers
+    # that take what stands behind `;` for a parameter of the segment.
     decoded = unquote(unquote(path)).replace("\\", "/")
-    if any(segment in (".", "..") for segment in decoded.split("/")):
+    if any(segment.partition(";")[0] in (".", "..") for segment in decoded.split("/")):
         return False
     return path.startswith(folder) or path == wanted.path
 

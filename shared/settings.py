@@ -5,6 +5,7 @@ listed at once; no message repeats a value, because values are secrets.
 """
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -20,6 +21,13 @@ class SettingsProblem(Exception):  # noqa: N818 - shown to an operator as it is
     """The configuration is unsafe or incomplete; the message lists every problem, one a line."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    """In the place of a value that could not be read. It becomes a problem of its field, listed with all others."""
+
+    problem: str
+
+
 class _FileSource(PydanticBaseSettingsSource):
     """Reads `MAGICLINK_X_FILE`. Both forms at once is a mistake, and says so."""
 
@@ -29,27 +37,19 @@ class _FileSource(PydanticBaseSettingsSource):
         if path is None:
             return None, field_name, False
         if name in os.environ:
-            raise SettingsProblem(f"{name} and {name}_FILE are both set: keep one")
+            return _Unreadable(f"{name}_FILE is set too: keep one"), field_name, False
         try:
             return Path(path).read_text(encoding="utf-8").strip(), field_name, False
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise SettingsProblem(f"{name}_FILE: {path} cannot be read: {reason}") from None
+            return _Unreadable(f"{path}, named by {name}_FILE, cannot be read: {reason}"), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        problems = []
-        for field_name, field in self.settings_cls.model_fields.items():
-            try:
-                value, key, _ = self.get_field_value(field, field_name)
-            except SettingsProblem as problem:
-                problems.append(str(problem))
-                continue
-            if value is not None:
-                found[key] = value
-        if problems:
-            raise SettingsProblem("\n".join(problems))
-        return found
+        values = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def _base_url(value: str) -> str:
@@ -83,7 +83,15 @@ class PrefixedSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _FileSource(settings_cls)
+        # Files first: where both forms are set, the problem must not hide behind the value.
+        return init_settings, _FileSource(settings_cls), env_settings
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _readable(cls, value: Any) -> Any:
+        if isinstance(value, _Unreadable):
+            raise ValueError(value.problem)  # noqa: TRY004 - pydantic's way to say what is wrong
+        return value
 
 
 class ServiceSettings(PrefixedSettings):
@@ -114,14 +122,17 @@ class ServiceSettings(PrefixedSettings):
         50, ge=1, le=5000, description="How long a request waits for Redis before it goes on without."
     )
     rate_per_address: int = Field(
-        600, ge=1, description="Requests a minute from one client address (fails open)."
+        60_000, ge=1, description="Requests a minute from one client address (fails open)."
     )
     rate_per_key: int = Field(60_000, ge=1, description="Requests a minute with one API key (fails open).")
 
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: str) -> str:
-        parse_networks(value)
+        try:
+            parse_networks(value)
+        except ValueError:
+            raise ValueError("must be IP networks, separated by commas, such as 10.0.0.0/8") from None
         return value
 
     @property
@@ -165,7 +176,7 @@ class KafkaSettings(PrefixedSettings):
     kafka_password: SecretStr | None = None
 
 
-S = TypeVar("S", bound=ServiceSettings)
+S = TypeVar("S", bound=PrefixedSettings)
 
 
 def load_settings(settings_class: type[S]) -> S:

@@ -26,8 +26,11 @@ class SqlBlocks:
 
 def load(path: Path) -> dict[str, str]:
     """Return the blocks of a file by name. Raises `ValueError` for a name that stands twice."""
-    parts = _NAME.split(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    parts = _NAME.split(text)
     names, texts = parts[1::2], parts[2::2]
+    if text.count("-- name:") != len(names):
+        raise ValueError(f"a line in {path} looks like the name of a block and is none (letters and _)")
     if len(set(names)) != len(names):
         raise ValueError(f"a block name stands twice in {path}")
     return {name: f"-- {name}\n{text.strip()}" for name, text in zip(names, texts, strict=True)}

@@ -11,10 +11,10 @@ from pydantic_core import PydanticCustomError
 
 from services.issuer.announce import Announcer
 from services.issuer.apps import find_app
-from services.issuer.crud import SQL, AnyConnection, Reach
 from services.issuer.idempotency import Answered, Once, Work
 from services.issuer.orders import Guard
 from services.issuer.paging import PageQuery, page
+from services.issuer.tenancy import SQL, AnyConnection, Reach
 from shared.api_keys import SCOPES, new_key
 from shared.database import Connection, Pool, Row
 from shared.errors import FieldProblem, Forbidden, Invalid, NotFound
@@ -118,9 +118,7 @@ class KeyRegister:
 
     async def revoke(self, reach: Reach, app_id: UUID, key_id: UUID) -> None:
         """Revoke a key, at once on every replica. Raises `NotFound`; revoking it again is fine."""
-        revoked = await self.pool.fetchval(
-            SQL.revoke_api_key, app_id, reach.app_id, reach.every_app, key_id
-        )
+        revoked = await self.pool.fetchval(SQL.revoke_api_key, app_id, reach.app_id, reach.every_app, key_id)
         if revoked is None:
             raise NotFound("no such key")
         await self.announcer.changed(app_id)

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.issuer.idempotency import guard_of
 from services.issuer.issue import Issue
 from services.issuer.lanes import Lanes
-from services.issuer.orders import Guard, Issued, Order, Receipt
+from services.issuer.orders import Issued, Order, Receipt
 from services.issuer.policy import App, Apps, Draft, draft_link
 from shared.errors import Refusal
 from shared.http.problems import problem
 from shared.http.routes import BATCH_BODY_BYTES, ApiKey, Call, Route, json_response, validate
-from shared.idempotency import HTTP_KEEP_SECONDS, hash_body
 from shared.keys import KeyRing
 from shared.links import LinkRequest, link_url, link_view
 from shared.tokens import LinkRef, make_passcode, make_token
@@ -84,9 +84,7 @@ class LinksApi:
             return refusal
 
     def _order(self, call: Call, app: App, scope: str, items: list[Draft | Refusal]) -> Order:
-        key = call.idempotency_key
-        body_hash = hash_body(self.ring, scope, call.raw) if key else b""
-        guard = Guard(app.id, scope, key, body_hash, HTTP_KEEP_SECONDS) if key else None
+        guard = guard_of(call, self.ring, scope)
         return Order(app.id, items, guard, "api", {"x-request-id": call.request_id})
 
     def _view(self, link: Issued, app: App, call: Call) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What an app's settings may be: every column of the table, checked whole, each rule with its name."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from email.headerregistry import Address
 from typing import Annotated, Any, Literal
 
@@ -18,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from shared.errors import Invalid
 from shared.http.routes import field_problems
-from shared.links import MAX_TTL_SECONDS, MIN_TTL_SECONDS, Email, Locale
+from shared.links import MAX_TTL_SECONDS, MIN_TTL_SECONDS, Locale
 from shared.recipients import RecipientInvalid, normalize_email
 from shared.redirects import RedirectPolicy, RedirectRefused, check_entry, check_url
 
@@ -38,7 +39,8 @@ def _sender(value: str) -> str:
         address = normalize_email(found["address"] if found else value.strip())
     except RecipientInvalid:
         raise PydanticCustomError(
-            "sender_format", "must be an e-mail address, or `Name <address>`, the name quoted if it has commas"
+            "sender_format",
+            "must be an e-mail address, or `Name <address>`, the name quoted if it has commas",
         ) from None
     name = (found["quoted"] or found["name"] or "").strip() if found else ""
     return str(Address(name, addr_spec=address)) if name and address.isascii() else _plain(name, address)
@@ -110,9 +112,8 @@ class AppCreate(BaseModel):
     @classmethod
     def _entries(cls, value: list[str], info: ValidationInfo) -> list[str]:
         for index, entry in enumerate(value):
-            _refused_as_error(
-                lambda entry=entry: check_entry(entry, allow_http=_allows_http(info)), f"entry {index} "
-            )
+            with _rule_named(f"entry {index} "):
+                check_entry(entry, allow_http=_allows_http(info))
         return value
 
     @field_validator("default_redirect_url")
@@ -122,7 +123,8 @@ class AppCreate(BaseModel):
         if value is not None and {"base_url", "redirect_urls"} <= info.data.keys():
             entries = tuple(info.data["redirect_urls"])
             policy = RedirectPolicy(info.data["base_url"], entries, allow_http=_allows_http(info))
-            _refused_as_error(lambda: policy.resolve(value))
+            with _rule_named():
+                policy.resolve(value)
         return value
 
     @field_validator("ttl_seconds")
@@ -130,9 +132,7 @@ class AppCreate(BaseModel):
     def _ttl(cls, value: int, info: ValidationInfo) -> int:
         most = info.data.get("max_ttl_seconds")
         if most is not None and value > most:
-            raise PydanticCustomError(
-                "ttl_too_long", "is more than max_ttl_seconds, {most}", {"most": most}
-            )
+            raise PydanticCustomError("ttl_too_long", "is more than max_ttl_seconds, {most}", {"most": most})
         return value
 
 
@@ -160,17 +160,16 @@ def _allows_http(info: ValidationInfo) -> bool:
 
 def _checked_url(value: str | None, info: ValidationInfo) -> str | None:
     if value is not None:
-        _refused_as_error(lambda: check_url(value, allow_http=_allows_http(info)))
+        with _rule_named():
+            check_url(value, allow_http=_allows_http(info))
     return value
 
 
-def _refused_as_error(check: Callable[[], object], prefix: str = "") -> None:
+@contextmanager
+def _rule_named(prefix: str = "") -> Iterator[None]:
     try:
-        check()
+        yield
     except RedirectRefused as refused:
         raise PydanticCustomError(
             "redirect", "{words}", {"rule": refused.rule, "words": f"{prefix}{refused}"}
         ) from None
-
-
-__all__ = ["AppCreate", "Branding", "Email", "app_settings", "changed_settings"]

@@ -8,10 +8,10 @@ import orjson
 
 from services.issuer.announce import Announcer
 from services.issuer.app_settings import AppCreate, changed_settings
-from services.issuer.crud import SQL, AnyConnection, Reach, Reader
 from services.issuer.idempotency import Answered, Once, Work
 from services.issuer.orders import Guard
 from services.issuer.paging import PageQuery, page
+from services.issuer.tenancy import SQL, AnyConnection, Reach, Reader
 from shared.database import Pool, Row
 from shared.errors import NotFound
 from shared.tokens import new_link_id

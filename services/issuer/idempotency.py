@@ -3,14 +3,13 @@
 Kept is the id of what was made, no body and no secret: a replay reads the thing again. If the work raises, nothing is kept.
 """
 
-import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from services.issuer.crud import SQL
 from services.issuer.orders import Guard
+from services.issuer.tenancy import SQL
 from shared.database import Connection, Pool
 from shared.errors import IdempotencyConflict, Unavailable
 from shared.http.routes import Call
@@ -62,7 +61,7 @@ class Once:
             if guard is None:
                 return Answered(await work.do(connection))
             claimed = await connection.fetchval(
-                SQL.claim_key, *guard.identity, guard.body_hash, guard.keep_seconds
+                SQL.claim_key, *guard.identity, guard.body_hash.newest, guard.keep_seconds
             )
             if claimed is None:
                 made = await _find(connection, guard)
@@ -76,7 +75,7 @@ async def _find(connection: Connection, guard: Guard) -> UUID:
     row = await connection.fetchrow(SQL.find_answer, *guard.identity)
     if row is None:
         raise Unavailable("the Idempotency-Key expired just now", retry_after_seconds=1)
-    if not hmac.compare_digest(row["body_hash"], guard.body_hash):
+    if not guard.body_hash.matches(row["body_hash"]):
         raise IdempotencyConflict
     found: UUID = row["id"]
     return found

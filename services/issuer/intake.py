@@ -21,7 +21,7 @@ from shared.consumer import Record
 from shared.database import is_away
 from shared.dead_letters import Refused, put_aside
 from shared.errors import Invalid, Refusal
-from shared.http.routes import field_problems
+from shared.http.routes import REQUEST_ID, field_problems
 from shared.idempotency import hash_body
 from shared.keys import KeyRing
 from shared.links import LinkRequest, RequestedLink
@@ -146,5 +146,6 @@ def _seconds(moment: datetime) -> float:
 
 
 def _headers(record: Record) -> dict[str, str]:
-    request_id = dict(record.headers or ()).get("x-request-id", b"").decode("ascii", "replace")[:128]
-    return {"x-request-id": request_id or f"{record.topic}.{record.partition}.{record.offset}"}
+    given = (dict(record.headers or ()).get("x-request-id") or b"").decode("ascii", "replace")
+    fits = REQUEST_ID.fullmatch(given)
+    return {"x-request-id": given if fits else f"{record.topic}.{record.partition}.{record.offset}"}

@@ -3,7 +3,6 @@
 Exactly one link an idempotency key (G2): the key's row is written with the links, so a retry finds it or writes it, never both.
 """
 
-import hmac
 from collections.abc import Sequence
 from uuid import uuid4
 
@@ -128,7 +127,7 @@ class Issue:
                 receipts[id(order)] = IdempotencyConflict("the key expired just now; try again")
                 continue
             body_hash, answer = found[order.guard.identity]
-            if not hmac.compare_digest(body_hash, order.guard.body_hash):
+            if not order.guard.body_hash.matches(body_hash):
                 receipts[id(order)] = IdempotencyConflict()
             else:
                 receipts[id(order)] = Receipt(answer.restore(issued), replayed=True)

@@ -6,10 +6,11 @@ from services.issuer.lag import LaneLag
 from services.issuer.lanes import Lanes
 from services.issuer.policy import Apps
 from services.issuer.relay import LaneRelay
-from services.issuer.routes import RouteParts, issuer_routes
+from services.issuer.routes import IssuingParts, TenancyParts, issuer_routes
 from services.issuer.settings import IssuerSettings
 from services.issuer.store import SQL, IssuerStore
 from services.issuer.sweep import Sweeper, SweepRules
+from services.issuer.tenancy import SQL as TENANCY_SQL
 from services.issuer.wakeup import listen_for_bell
 from shared.api_keys import SQL as API_KEYS_SQL
 from shared.api_keys import ApiKeys
@@ -18,6 +19,7 @@ from shared.cache import Cache
 from shared.changes import forget_on_change
 from shared.consumer import Subscription, consume_batches
 from shared.database import Database, Pool, create_pool, prepare_all
+from shared.dead_letters import SQL as DEAD_LETTERS_SQL
 from shared.http.edge import Edge
 from shared.http.ops import Health
 from shared.lifecycle import Service, run_service
@@ -40,24 +42,26 @@ async def start(service: Service, settings: IssuerSettings) -> None:
     database_url = settings.database_url.get_secret_value()
     pool = await create_pool(Database(database_url, settings.database_pool_size, "issuer"))
     service.on_stop(pool.close)
+    await prepare_all(pool, [SQL, TENANCY_SQL, OUTBOX_SQL, API_KEYS_SQL, DEAD_LETTERS_SQL])
     cache = Cache(settings.redis_url.get_secret_value(), budget_seconds=settings.redis_budget_ms / 1000)
     service.on_stop(cache.close)
     bell = OutboxBell(pool)
     service.on_stop(bell.close)
-
-    store = IssuerStore(pool, settings.queue_lease_seconds)
-    issue = Issue(store, settings.ring, bell)
+    issue = Issue(IssuerStore(pool, settings.queue_lease_seconds), settings.ring, bell)
     service.on_stop(issue.drain)
-    apps = Apps(pool, SQL, allow_http=settings.is_dev)
-    api_keys = ApiKeys(pool)
-    parts = RouteParts(
-        pool=pool, cache=cache, bell=bell, issue=issue, apps=apps, lanes=Lanes(cache), settings=settings
-    )
-    routes = issuer_routes(parts)
-    await prepare_all(pool, [SQL, OUTBOX_SQL, API_KEYS_SQL, *parts.sql])
 
-    start_loops(service, settings, parts, store)
-    service.run_task(forget_on_change(cache, lambda: forget_all(apps, api_keys)), "forget-on-change")
+    apps, api_keys = Apps(pool, SQL, allow_http=settings.is_dev), ApiKeys(pool)
+
+    def forget() -> None:
+        apps.forget()
+        api_keys.forget()
+
+    service.run_task(forget_on_change(cache, forget), "forget-on-change")
+    issuing = IssuingParts(issue, apps, Lanes(cache), settings.ring, settings.public_url)
+    tenancy = TenancyParts(pool, cache, bell, settings.ring, settings.is_dev, forget)
+    start_relays(service, settings, pool, bell)
+    start_sweeper(service, settings, pool, bell)
+    start_intake(service, settings, issuing, pool)
 
     edge = Edge(
         api_keys=api_keys,
@@ -66,41 +70,42 @@ async def start(service: Service, settings: IssuerSettings) -> None:
         request_timeout_seconds=settings.request_timeout_seconds,
         trusted_proxies=parse_networks(settings.trusted_proxies),
     )
-    health = Health({"postgresql": lambda: _ask(pool), "redis": cache.ping}, optional=frozenset({"redis"}))
-    await service.serve(edge.application(routes), health)
+    health = Health(
+        {"postgresql": lambda: pool.fetchval("SELECT 1"), "redis": cache.ping}, optional=frozenset({"redis"})
+    )
+    await service.serve(edge.application(issuer_routes(issuing, tenancy)), health)
 
 
-def start_loops(service: Service, settings: IssuerSettings, parts: RouteParts, store: IssuerStore) -> None:
-    """Start relay, sweeper and intake."""
-    relays = [LaneRelay(lane, parts.pool, settings) for lane in (*LANES, "events")]
+def start_relays(service: Service, settings: IssuerSettings, pool: Pool, bell: OutboxBell) -> None:
+    """Start one relay a lane, woken by this process and by others."""
+    relays = [LaneRelay(lane, pool, settings) for lane in (*LANES, "events")]
     for relay in relays:
         service.run_task(relay.run(), f"relay-{relay.lane}")
-    direct_url = (settings.database_direct_url or settings.database_url).get_secret_value()
 
-    def wake_relays() -> None:
+    def wake() -> None:
         for relay in relays:
             relay.wake()
 
-    parts.bell.nearby.append(wake_relays)
-    service.run_task(listen_for_bell(direct_url, wake_relays), "listen-for-bell")
+    bell.nearby.append(wake)
+    direct_url = (settings.database_direct_url or settings.database_url).get_secret_value()
+    service.run_task(listen_for_bell(direct_url, wake), "listen-for-bell")
+
+
+def start_sweeper(service: Service, settings: IssuerSettings, pool: Pool, bell: OutboxBell) -> None:
+    """Start the sweeper."""
     rules = SweepRules(
         every_seconds=settings.sweep_seconds,
         batch=settings.sweep_batch,
         queue_lease_seconds=settings.queue_lease_seconds,
         callback_wait_seconds=settings.callback_wait_seconds,
     )
-    service.run_task(Sweeper(parts.pool, LaneLag(settings), parts.bell, rules).run(), "sweep")
-    intake = Intake(parts.issue, parts.apps, parts.lanes, store, settings.ring)
+    service.run_task(Sweeper(pool, LaneLag(settings), bell, rules).run(), "sweep")
+
+
+def start_intake(service: Service, settings: IssuerSettings, issuing: IssuingParts, pool: Pool) -> None:
+    """Start taking link requests from Kafka."""
+    store = IssuerStore(pool, settings.queue_lease_seconds)
+    intake = Intake(issuing.issue, issuing.apps, issuing.lanes, store, settings.ring)
     intake.retention_days = settings.event_retention_days
     subscription = Subscription(LINK_REQUESTS, INTAKE_GROUP, _INTAKE_BATCH)
     service.run_task(consume_batches(settings, subscription, intake.handle), "intake")
-
-
-def forget_all(apps: Apps, api_keys: ApiKeys) -> None:
-    """Forget what is cached of apps and keys."""
-    apps.forget()
-    api_keys.forget()
-
-
-async def _ask(pool: Pool) -> object:
-    return await pool.fetchval("SELECT 1")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.issuer.policy import Draft
 from shared.errors import Refusal
+from shared.idempotency import BodyHash
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Guard:
     app_id: UUID
     scope: str
     key: str
-    body_hash: bytes
+    body_hash: BodyHash
     keep_seconds: float
 
     @property

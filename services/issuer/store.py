@@ -86,7 +86,7 @@ class IssuerStore:
         rows = await connection.fetch(
             SQL.claim_keys,
             *_columns([g.identity for g, _ in guards], 3),
-            [g.body_hash for g, _ in guards],
+            [g.body_hash.newest for g, _ in guards],
             [orjson.dumps(answer.items).decode() for _, answer in guards],
             [g.keep_seconds for g, _ in guards],
         )

@@ -54,7 +54,9 @@ class ApiError(MagicLinkError):
     retry_after_seconds: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.status} {self.code}: {self.detail or self.title} (request {self.request_id})"
+        # An item of a batch has no request of its own.
+        request = f" (request {self.request_id})" if self.request_id else ""
+        return f"{self.status} {self.code}: {self.detail or self.title}{request}"
 
 
 class UnreachableError(MagicLinkError):
@@ -105,7 +107,7 @@ def refusal(problem: Mapping[str, Any], status: int, headers: Mapping[str, str])
         title=str(problem.get("title", "The request was refused.")),
         detail=problem.get("detail"),
         errors=tuple(problem.get("errors") or ()),
-        request_id=headers.get("X-Request-Id"),
+        request_id=headers.get("X-Request-Id") or problem.get("request_id"),
         retry_after_seconds=_retry_after_seconds(headers.get("Retry-After")),
     )
 
@@ -125,6 +127,7 @@ async def _send_once(session: aiohttp.ClientSession, call: Call, timeout_seconds
     if 200 <= answer.status < 300 and document is not _NOT_JSON:
         return document
     problem = document if isinstance(document, dict) else {"code": "answer_unreadable"}
+    problem = {"request_id": call.headers["X-Request-Id"], **problem}
     raise refusal(_without_secrets(problem, call.secrets), answer.status, answer.headers)
 
 

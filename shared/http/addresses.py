@@ -23,4 +23,6 @@ def _within(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool
         parsed = ip_address(address)
     except ValueError:
         return False
+    # A listener on `::` sees IPv4 clients as ::ffff:10.0.0.1.
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     return any(parsed in network for network in networks)

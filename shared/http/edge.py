@@ -5,7 +5,6 @@ and nowhere else.
 """
 
 import asyncio
-import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -20,15 +19,13 @@ from shared.clock import monotonic
 from shared.errors import NotFound, Unavailable
 from shared.http.addresses import client_address
 from shared.http.problems import as_refusal, problem_response
-from shared.http.routes import ApiKey, Call, Route
+from shared.http.routes import REQUEST_ID, ApiKey, Call, Route
 from shared.limits import FailOpenBucket
 from shared.metrics import HTTP_SECONDS
 
 log = structlog.get_logger()
 
 WebHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ class Edge:
 
 def _request_id(request: web.Request) -> str:
     given = request.headers.get("X-Request-Id", "")
-    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
 
 
 def _refuse(route: Route, request: web.Request, error: Exception, request_id: str) -> web.StreamResponse:

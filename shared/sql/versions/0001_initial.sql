@@ -57,6 +57,7 @@ CREATE TABLE magiclink.users (
 );
 CREATE UNIQUE INDEX users_email ON magiclink.users (app_id, email);
 CREATE UNIQUE INDEX users_phone ON magiclink.users (app_id, phone);
+CREATE INDEX users_app ON magiclink.users (app_id, id);
 
 -- One row is the whole state of a link. `state` is json, not jsonb: it goes back as it came.
 CREATE TABLE magiclink.links (

@@ -11,8 +11,7 @@ from aiohttp import web
 from services.issuer.issue import Issue
 from services.issuer.lanes import Lanes
 from services.issuer.policy import Apps
-from services.issuer.routes import RouteParts, issuer_routes
-from services.issuer.settings import IssuerSettings
+from services.issuer.routes import IssuingParts, TenancyParts, issuer_routes
 from services.issuer.store import SQL, IssuerStore
 from shared.api_keys import ApiKeys
 from shared.cache import Cache
@@ -20,19 +19,7 @@ from shared.database import Pool
 from shared.http.edge import Edge
 from shared.limits import FailOpenBucket
 from shared.outbox import OutboxBell
-from tests.seeds import PUBLIC_URL, RING_TEXTS, RINGS, SeededApp, Seeds
-
-
-@pytest.fixture
-def issuer_settings() -> IssuerSettings:
-    return IssuerSettings(
-        environment="dev",
-        database_url="postgresql:///unused",
-        redis_url="redis://unused",
-        kafka_bootstrap="unused:1",
-        keys=RING_TEXTS["issuer"],
-        public_url=PUBLIC_URL,
-    )
+from tests.seeds import PUBLIC_URL, RINGS, SeededApp, Seeds
 
 
 @pytest.fixture
@@ -63,7 +50,7 @@ class RunningIssuer:
 
 @pytest.fixture
 async def start_issuer(
-    issuer_pool: Pool, cache: Cache, issue: Issue, issuer_settings: IssuerSettings, seeds: Seeds
+    issuer_pool: Pool, cache: Cache, issue: Issue, seeds: Seeds
 ) -> AsyncIterator[Callable[..., Any]]:
     runners: list[web.AppRunner] = []
     sessions: list[aiohttp.ClientSession] = []
@@ -71,24 +58,19 @@ async def start_issuer(
     async def start(
         *, per_minute: int = 100_000, with_cache: Cache = cache, **app_columns: Any
     ) -> RunningIssuer:
-        apps = Apps(issuer_pool, SQL, allow_http=True)
+        apps, api_keys = Apps(issuer_pool, SQL, allow_http=True), ApiKeys(issuer_pool)
+        issuing = IssuingParts(issue, apps, Lanes(with_cache), RINGS["issuer"], PUBLIC_URL)
         bell = OutboxBell(issuer_pool)
-        parts = RouteParts(
-            pool=issuer_pool,
-            cache=with_cache,
-            bell=bell,
-            issue=issue,
-            apps=apps,
-            lanes=Lanes(with_cache),
-            settings=issuer_settings,
+        tenancy = TenancyParts(
+            issuer_pool, with_cache, bell, RINGS["issuer"], allow_http=True, forget=api_keys.forget
         )
         edge = Edge(
-            api_keys=ApiKeys(issuer_pool),
+            api_keys=api_keys,
             address_limit=FailOpenBucket(with_cache, "test-address", per_minute),
             key_limit=FailOpenBucket(with_cache, "test-key", per_minute),
             request_timeout_seconds=15,
         )
-        runner = web.AppRunner(edge.application(issuer_routes(parts)), access_log=None)
+        runner = web.AppRunner(edge.application(issuer_routes(issuing, tenancy)), access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

@@ -44,11 +44,10 @@ LIMIT $3
 
 -- name: revoke_api_key
 -- The first revocation's time stays.
-UPDATE magiclink.api_keys k
-SET revoked_at = coalesce(k.revoked_at, now())
-FROM magiclink.apps a
-WHERE a.id = k.app_id AND k.app_id = $1 AND ($3 OR k.app_id = $2) AND k.id = $4
-RETURNING k.id
+UPDATE magiclink.api_keys
+SET revoked_at = coalesce(revoked_at, now())
+WHERE app_id = $1 AND ($3 OR app_id = $2) AND id = $4
+RETURNING id
 
 -- name: revoke_api_key_of_any_app
 -- For the operator at the command line, who names the key alone.
@@ -70,6 +69,9 @@ SELECT * FROM magiclink.users WHERE app_id = $1 AND email = $2 AND ($3::text IS 
 
 -- name: find_user_by_phone
 SELECT * FROM magiclink.users WHERE app_id = $1 AND phone = $2
+
+-- name: lock_user
+SELECT id, email, phone FROM magiclink.users WHERE app_id = $1 AND id = $2 FOR UPDATE
 
 -- name: update_user
 -- $3, $5 and $7 say which fields change. What was verified was the old address, not the new one.
@@ -112,7 +114,8 @@ UPDATE magiclink.links l
 SET revoked_at = now(), sequence = l.sequence + 1
 FROM locked
 WHERE l.id = locked.id AND l.id BETWEEN $3 AND $4 AND l.app_id = $1
-RETURNING l.id, l.app_id, l.user_id, l.type, l.revoked_at, l.expires_at, l.sequence
+RETURNING l.id, l.app_id, l.user_id, l.type, l.revoked_at, l.sequence,
+    extract(epoch FROM l.expires_at - now())::float8 AS keep_seconds
 
 -- name: revoke_queued_messages
 WITH locked AS MATERIALIZED (

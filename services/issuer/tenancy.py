@@ -11,7 +11,7 @@ from shared.database import Connection, Pool
 from shared.http.routes import Caller
 from shared.sql_blocks import SqlBlocks
 
-SQL = SqlBlocks(Path(__file__).parent / "crud.sql")
+SQL = SqlBlocks(Path(__file__).parent / "tenancy.sql")
 
 # A connection of a pool, or one opened for itself (the command line, the development launcher).
 AnyConnection: TypeAlias = "Connection | asyncpg.Connection[asyncpg.Record]"

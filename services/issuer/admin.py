@@ -1,0 +1,189 @@
+"""Apps and keys at the command line. The operator has the database itself, so these commands reach every app."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg
+import click
+from pydantic import SecretStr, field_validator
+
+from services.issuer.api_keys import create_key, list_keys
+from services.issuer.app_settings import app_settings
+from services.issuer.apps import create_app, find_app, list_apps
+from services.issuer.paging import PageQuery
+from services.issuer.tenancy import SQL, Reach
+from shared.api_keys import SCOPES
+from shared.database import Connection, Database, create_pool, is_away
+from shared.errors import Invalid, Refusal
+from shared.settings import PrefixedSettings, load_settings
+
+T = TypeVar("T")
+
+_EVERY_APP = Reach(UUID(int=0), every_app=True)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class DatabaseSettings(PrefixedSettings):
+    """All that these commands need."""
+
+    database_url: SecretStr
+    database_direct_url: SecretStr | None = None
+
+    @field_validator("database_url", "database_direct_url")
+    @classmethod
+    def _scheme(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must be a URL such as postgresql://user@host/database")
+        return value
+
+
+def database_url(*, direct: bool = False) -> str:
+    """Return the database's URL; `direct` past PgBouncer where there is one. Raises `SettingsProblem`."""
+    settings = load_settings(DatabaseSettings)
+    url = settings.database_direct_url if direct else None
+    return (url or settings.database_url).get_secret_value()
+
+
+def run_on_database(work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Run one transaction. What an operator can mend becomes one clear line; everything else is a fault and shows itself."""
+    url = database_url()
+    try:
+        return asyncio.run(_run(url, work))
+    except Invalid as invalid:
+        lines = [f"{problem.field}: {problem.message}" for problem in invalid.problems]
+        raise click.ClickException("\n".join(lines)) from None
+    except Refusal as refusal:
+        raise click.ClickException(str(refusal)) from None
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        raise click.ClickException("the database has no schema yet: run `magiclink migrate` first") from None
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise click.ClickException(
+            f"{error}: use the URL of the database's owner or of the issuer's role"
+        ) from None
+    except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+        raise click.ClickException(f"{error}: check MAGICLINK_DATABASE_URL") from None
+    except Exception as error:
+        if not is_away(error):
+            raise
+        raise click.ClickException(
+            f"the database does not answer ({type(error).__name__}): check MAGICLINK_DATABASE_URL"
+        ) from None
+
+
+async def _run(url: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+    pool = await create_pool(Database(url, pool_size=1, name="admin"))
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            return await work(connection)
+    finally:
+        await pool.close()
+
+
+@click.command("create")
+@click.argument("name")
+@click.option("--redirect", "redirects", multiple=True, metavar="URL",
+              help="Where links may lead: a URL, or a path prefix https://host/path/*. May be given again.")  # fmt: skip
+@click.option("--base-url", metavar="URL", help="The product's site; links may lead to any path under it.")
+@click.option("--default-redirect", metavar="URL", help="Where a link leads that names nothing.")
+@click.option("--intake", is_flag=True, help="Take link requests for this app from Kafka.")
+@_JSON
+def create_app_command(name: str, *, as_json: bool, intake: bool, **urls: Any) -> None:
+    """Make an app named NAME: a tenant with its own users, keys and links."""
+    # One variable decides about http everywhere: what the services allow, this command allows.
+    allow_http = load_settings(DatabaseSettings).environment == "dev"
+    values = {
+        "name": name,
+        "redirect_urls": list(urls["redirects"]),
+        "base_url": urls["base_url"],
+        "default_redirect_url": urls["default_redirect"],
+        "intake": intake,
+    }
+    app = run_on_database(
+        lambda connection: create_app(connection, app_settings(values, allow_http=allow_http))
+    )
+    _print(app, as_json, f"app {app['id']} ({app['name']}) was made")
+
+
+@click.command("list")
+@_JSON
+def list_apps_command(*, as_json: bool) -> None:
+    """List the apps."""
+    apps = run_on_database(
+        lambda connection: _all_pages(lambda query: list_apps(connection, _EVERY_APP, query))
+    )
+    _print(apps, as_json, "\n".join(f"{app['id']}  {app['name']}" for app in apps) or "there is no app yet")
+
+
+@click.command("create")
+@click.option("--app", "app_id", type=click.UUID, required=True, help="The app's id.")
+@click.option("--name", required=True, help="What the key is for.")
+@click.option("--scope", "scopes", multiple=True, type=click.Choice(list(SCOPES)), help="May be given again.")
+@click.option("--all-scopes", is_flag=True, help="Every scope, apps:admin included.")
+@click.option("--expires", type=click.DateTime(), help="When the key ends, in UTC; default: never.")
+@_JSON
+def create_key_command(
+    *, app_id: UUID, name: str, scopes: tuple[str, ...], as_json: bool, **more: Any
+) -> None:
+    """Make an API key and print it, this once: it is kept nowhere."""
+    if bool(scopes) == more["all_scopes"]:
+        raise click.UsageError("give --scope once or more, or --all-scopes")
+    expires: datetime | None = more["expires"]
+    expires_at = expires.replace(tzinfo=UTC) if expires else None
+    wanted = list(SCOPES) if more["all_scopes"] else list(scopes)
+    key = run_on_database(lambda connection: create_key(connection, app_id, name, wanted, expires_at))
+    _print(key, as_json, key["key"])
+
+
+@click.command("list")
+@click.option("--app", "app_id", type=click.UUID, required=True, help="The app's id.")
+@_JSON
+def list_keys_command(*, app_id: UUID, as_json: bool) -> None:
+    """List an app's keys: prefixes and scopes, never a key."""
+
+    async def read(connection: Connection) -> list[dict[str, Any]]:
+        await find_app(connection, _EVERY_APP, app_id)
+        return await _all_pages(lambda query: list_keys(connection, app_id, query))
+
+    keys = run_on_database(read)
+    _print(keys, as_json, "\n".join(map(_key_line, keys)) or "the app has no key yet")
+
+
+@click.command("revoke")
+@click.argument("key_id", metavar="ID", type=click.UUID)
+def revoke_key_command(key_id: UUID) -> None:
+    """Revoke the API key ID."""
+    row = run_on_database(lambda connection: connection.fetchrow(SQL.revoke_api_key_of_any_app, key_id))
+    if row is None:
+        raise click.ClickException(f"there is no key {key_id}: `magiclink keys list --app ID` shows them")
+    # This command has no Redis to announce it by: what services have cached ages out.
+    click.echo(f"key {row['prefix']} is revoked; services refuse it within 5 seconds")
+
+
+async def _all_pages(read: Callable[[PageQuery], Awaitable[dict[str, Any]]]) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        found = await read(PageQuery(limit=200, cursor=cursor))
+        items += found["items"]
+        cursor = found["next_cursor"]
+        if cursor is None:
+            return items
+
+
+def _key_line(key: dict[str, Any]) -> str:
+    state = f"revoked {key['revoked_at']:%Y-%m-%d}" if key["revoked_at"] else "in use"
+    if key["expires_at"] and not key["revoked_at"]:
+        state = f"until {key['expires_at']:%Y-%m-%d %H:%M} UTC"
+    return f"{key['id']}  {key['prefix']}  {key['name']}  ({state})  {' '.join(key['scopes'])}"
+
+
+def _print(value: Any, as_json: bool, text: str) -> None:  # noqa: FBT001 - the flag as it was given
+    click.echo(json.dumps(value, default=_plain, ensure_ascii=False) if as_json else text)
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,139 @@
+import asyncio
+import json
+import os
+import sys
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pytest
+
+from shared.api_keys import SCOPES
+from shared.database import Pool
+from shared.keys import MASTER, SERVICE_PURPOSES, KeyRing
+from tests.integration.issuer_tenancy.bench import Caller
+from tests.integration.issuer_tenancy.conftest import Urls
+
+
+@dataclass
+class Ended:
+    status: int
+    out: str
+    err: str
+
+
+class Program:
+    """The program as an operator runs it."""
+
+    def __init__(self, **environment: str) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("MAGICLINK_")}
+        self.environment = {**kept, **environment}
+
+    async def __call__(self, *arguments: str) -> Ended:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.cli", *arguments, env=self.environment,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await process.communicate()
+        assert b"Traceback" not in err, err.decode()
+        return Ended(process.returncode or 0, out.decode().strip(), err.decode().strip())
+
+
+@pytest.fixture
+def program(crud_database: Urls) -> Program:
+    return Program(MAGICLINK_DATABASE_URL=crud_database.owner)
+
+
+async def test_an_app_and_a_key_made_at_the_command_line_work(program: Program, shop: Caller) -> None:
+    made = await program(
+        "apps", "create", "Command Shop", "--redirect", "https://a.example/in", "--redirect", "https://b.example/*",
+        "--base-url", "https://a.example", "--default-redirect", "/in", "--intake", "--json",
+    )  # fmt: skip
+    assert made.status == 0, made.err
+    app = json.loads(made.out)
+    assert (app["redirect_urls"], app["intake"]) == (["https://a.example/in", "https://b.example/*"], True)
+    assert app["id"] in (await program("apps", "list")).out
+
+    key = await program("keys", "create", "--app", app["id"], "--name", "ops", "--all-scopes")
+    assert key.status == 0, key.err
+    caller = Caller(shop.http, shop.replica, shop.owner, app["id"], key.out)
+    assert (await caller.ask("GET", f"/v1/apps/{app['id']}")).status == 200
+
+    listed = json.loads((await program("keys", "list", "--app", app["id"], "--json")).out)
+    assert (listed[0]["scopes"], "key" in listed[0]) == (list(SCOPES), False)
+    assert (await program("keys", "revoke", listed[0]["id"])).status == 0
+    shop.replica.api_keys.forget()
+    assert (await caller.ask("GET", f"/v1/apps/{app['id']}")).status == 401
+
+
+async def test_http_urls_are_for_dev(program: Program) -> None:
+    asked = ("apps", "create", "Local", "--redirect", "http://localhost:8000/in")
+    refused = await program(*asked)
+    assert (refused.status, "redirect_urls: entry 0 must be https" in refused.err) == (1, True)
+    program.environment["MAGICLINK_ENVIRONMENT"] = "dev"
+    assert (await program(*asked)).status == 0
+
+
+async def test_mistakes_get_one_clear_line(program: Program) -> None:
+    unknown = "00000000-0000-7000-8000-000000000000"
+    asked = [
+        (("keys", "create", "--app", unknown, "--name", "x", "--all-scopes"), 1, "no such app"),
+        (("keys", "create", "--app", unknown, "--name", "x"), 2, "--all-scopes"),
+        (("keys", "list", "--app", unknown), 1, "no such app"),
+        (("keys", "revoke", unknown), 1, "there is no key"),
+        (("keys", "master", "--kid", "xy"), 2, "one letter or digit"),
+        (("keys", "derive", "issuer"), 2, "MAGICLINK_MASTER_KEYS: is required"),
+    ]
+    for arguments, status, words in asked:
+        ended = await program(*arguments)
+        assert (ended.status, words in ended.err) == (status, True), (arguments, ended)
+
+
+async def test_a_missing_or_wrong_database_is_named(crud_database: Urls) -> None:
+    secret = "hunter2hunter2"
+    for url, status, words in (
+        (None, 2, "MAGICLINK_DATABASE_URL: is required"),
+        (f"mysql://root:{secret}@db/x", 2, "MAGICLINK_DATABASE_URL: must be a URL such as postgresql://"),
+        (f"postgresql://root:{secret}@127.0.0.1:1/x", 1, "check MAGICLINK_DATABASE_URL"),
+        (crud_database.owner.replace("/crud_", "/other_"), 1, "check MAGICLINK_DATABASE_URL"),
+    ):
+        program = Program(**({} if url is None else {"MAGICLINK_DATABASE_URL": url}))
+        ended = await program("apps", "list")
+        assert (ended.status, words in ended.err, secret in ended.err) == (status, True, False), ended
+
+
+async def test_a_database_without_schema_asks_for_migrate(crud_database: Urls) -> None:
+    name = urlsplit(crud_database.owner).path
+    program = Program(MAGICLINK_DATABASE_URL=crud_database.owner.replace(name, "/postgres"))
+    ended = await program("apps", "list")
+    assert (ended.status, "run `magiclink migrate` first" in ended.err) == (1, True), ended
+
+
+async def test_migrating_again_changes_nothing(program: Program, owner: Pool) -> None:
+    before = await owner.fetchval("SELECT count(*) FROM magiclink.apps")
+    ended = await program("migrate")
+    assert (ended.status, ended.out.startswith("the schema is at revision")) == (0, True), ended
+    assert await owner.fetchval("SELECT count(*) FROM magiclink.apps") == before
+
+
+async def test_migrating_nowhere_is_told_without_a_traceback() -> None:
+    ended = await Program(MAGICLINK_DATABASE_URL="postgresql://x:hunter2@127.0.0.1:1/x")("migrate")
+    assert (ended.status, "could not be migrated" in ended.err, "hunter2" in ended.err) == (1, True, False), (
+        ended
+    )
+
+
+async def test_services_get_rings_derived_from_the_master() -> None:
+    master = (await Program()("keys", "master")).out
+    KeyRing.parse(master, [MASTER])
+    program = Program(MAGICLINK_MASTER_KEYS=master)
+    for service, purposes in SERVICE_PURPOSES.items():
+        derived = (await program("keys", "derive", service)).out
+        KeyRing.parse(derived, purposes)
+        assert master.rpartition(":")[2] not in derived
+
+
+async def test_a_service_without_settings_lists_every_missing_one() -> None:
+    ended = await Program()("issuer")
+    assert ended.status == 2
+    for name in ("DATABASE_URL", "REDIS_URL", "PUBLIC_URL", "KAFKA_BOOTSTRAP", "KEYS"):
+        assert f"MAGICLINK_{name}: is required" in ended.err

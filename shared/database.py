@@ -32,7 +32,12 @@ _LOST = (
 )
 # A cancelled statement is rolled back: its outcome is known, the database is merely slow.
 _KNOWN = (asyncpg.QueryCanceledError,)
-_BUSY = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
+_BUSY = (
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InsufficientResourcesError,  # its disk or memory is full
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, or a primary that became one
+)
 
 
 class Row(Protocol):
@@ -43,11 +48,16 @@ class Row(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """How to reach the database: URL, connections, and the name shown in `pg_stat_activity`."""
+    """How to reach the database: URL, connections, and the name shown in `pg_stat_activity`.
+
+    `generic_plans`: plan each statement once for all parameters. For services whose every statement looks rows up by id: a plan
+    for 256 known ids takes PostgreSQL longer to make than to run, and without fresh statistics it reads the whole range of ids.
+    """
 
     url: str
     pool_size: int
     name: str
+    generic_plans: bool = False
 
 
 async def create_pool(database: Database) -> Pool:
@@ -66,6 +76,7 @@ async def create_pool(database: Database) -> Pool:
             "idle_in_transaction_session_timeout": "10000",
             # Plans are for few partitions and small batches: compiling them costs more than running them.
             "jit": "off",
+            "plan_cache_mode": "force_generic_plan" if database.generic_plans else "auto",
         },
     )
 

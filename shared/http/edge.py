@@ -123,12 +123,15 @@ async def _unmatched(request: web.Request, handler: WebHandler) -> web.StreamRes
     try:
         return await handler(request)
     except web.HTTPException as error:
+        request_id = _request_id(request)
         if error.status == 404:
-            return problem_response(request, NotFound("no such route"), _request_id(request))
+            response = problem_response(request, NotFound("no such route"), request_id)
+            response.headers["X-Request-Id"] = request_id
+            return response
         allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
         return web.json_response(
             {"type": "about:blank", "title": error.reason, "status": error.status, "code": "http_error"},
             status=error.status,
             content_type="application/problem+json",
-            headers=allowed,
+            headers={**allowed, "X-Request-Id": request_id},
         )

@@ -1,0 +1,68 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.recipients import RecipientInvalid, mask, normalize_email, normalize_phone
+
+
+@pytest.mark.parametrize(
+    ("given_text", "spelling"),
+    [
+        ("Ann@Example.COM", "ann@example.com"),
+        ("ann@bücher.example", "ann@bücher.example"),
+        ("ann@xn--bcher-kva.example", "ann@bücher.example"),
+        ("Jürgen@Example.com", "jürgen@example.com"),
+        ("ju\N{COMBINING DIAERESIS}rgen@example.com", "jürgen@example.com"),
+        ("ann+work@example.com", "ann+work@example.com"),
+    ],
+)
+def test_an_address_has_one_spelling(given_text: str, spelling: str) -> None:
+    assert normalize_email(given_text) == spelling
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "ann", "@example.com", "ann@", "ann@localhost", "ann@example", "a b@example.com", "ann@exa mple.com",
+        "ann@example.com\nBcc: eve@evil.example", "ann@@example.com", "ann@[127.0.0.1]", '"ann"@example.com',
+        "Ann <ann@example.com>", "ann@example.com,eve@evil.example", "ann@example.com\0", "ann@-x.example",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_is_refused_without_repeating_it(text: str) -> None:
+    with pytest.raises(RecipientInvalid) as refused:
+        normalize_email(text)
+    assert str(refused.value) == "is not a valid e-mail address"
+
+
+@given(st.emails() | st.text(max_size=30).map(lambda local: f"{local}@example.com"))
+def test_the_spelling_of_a_spelling_is_itself(text: str) -> None:
+    try:
+        spelling = normalize_email(text)
+    except RecipientInvalid:
+        return
+    assert normalize_email(spelling) == spelling
+
+
+@pytest.mark.parametrize("text", ["+4930123456", "+49 30 123456", "+49 (0)30 123456", " +49-30-123456"])
+def test_a_number_has_one_spelling(text: str) -> None:
+    assert normalize_phone(text) == "+4930123456"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "030123456", "+", "+49", "+4930123456789012345", "+1 555", "ann", "+999 1234567"]
+)
+def test_what_is_no_number_with_a_country_code_is_refused(text: str) -> None:
+    with pytest.raises(RecipientInvalid):
+        normalize_phone(text)
+
+
+@pytest.mark.parametrize(
+    ("address", "masked"),
+    [
+        ("ann.smith@example.com", "a•••@example.com"),
+        ("x@example.com", "x•••@example.com"),
+        ("+4930123456", "+49•••56"),
+    ],
+)
+def test_a_masked_address_is_enough_for_its_owner_only(address: str, masked: str) -> None:
+    assert mask(address) == masked

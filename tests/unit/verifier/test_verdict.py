@@ -1,0 +1,56 @@
+"""How a row is judged: the order of the questions matters."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from services.verifier.verdict import judge
+from shared.errors import LinkConsumed, LinkExpired, LinkInvalid, LinkNotYetValid, LinkRevoked, Refusal
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+MINE, OTHERS = uuid4(), uuid4()
+
+
+def row(**columns: Any) -> dict[str, Any]:
+    return {
+        "revoked_at": None, "found_user": uuid4(), "consumed_at": None, "consumed_by": None, "looked_at": NOW,
+        "not_before": NOW, "expires_at": NOW + timedelta(seconds=1), **columns,
+    }  # fmt: skip
+
+
+def test_a_link_within_its_time_is_free() -> None:
+    assert judge(row(), MINE) is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "refusal"),
+    [
+        ({"expires_at": NOW}, LinkExpired),
+        ({"not_before": NOW + timedelta(microseconds=1)}, LinkNotYetValid),
+        ({"consumed_at": NOW, "consumed_by": OTHERS}, LinkConsumed),
+        ({"consumed_at": NOW, "consumed_by": OTHERS, "expires_at": NOW}, LinkConsumed),
+        ({"consumed_at": NOW, "consumed_by": MINE, "revoked_at": NOW}, LinkRevoked),
+        ({"consumed_at": NOW, "consumed_by": MINE, "found_user": None}, LinkRevoked),
+        ({"revoked_at": NOW, "expires_at": NOW}, LinkRevoked),
+    ],
+)
+def test_each_state_has_its_refusal(columns: dict[str, Any], refusal: type[Refusal]) -> None:
+    verdict = judge(row(**columns), MINE)
+    assert verdict is not None
+    with pytest.raises(refusal):
+        verdict.redeemed()
+
+
+def test_the_attempt_that_consumed_the_link_has_won_also_after_its_expiry() -> None:
+    verdict = judge(row(consumed_at=NOW, consumed_by=UUID(str(MINE)), expires_at=NOW), MINE)
+    assert verdict is not None
+    assert verdict.redeemed().replayed
+
+
+def test_a_link_that_the_app_does_not_have_is_invalid() -> None:
+    verdict = judge(None, MINE)
+    assert verdict is not None
+    with pytest.raises(LinkInvalid):
+        verdict.redeemed()

@@ -52,7 +52,7 @@ def configure_logging(service: str, level: str, log_format: str) -> None:
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     # These repeat at WARNING what our own code reports once and better.
-    for noisy in ("aiokafka", "twilio", "aiohttp.access"):
+    for noisy in ("aiokafka", "asyncpg", "twilio", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
 
 

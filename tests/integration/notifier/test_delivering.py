@@ -226,6 +226,18 @@ async def test_a_link_that_is_over_is_not_sent(
     assert (await row_of(owner, message_id))["status"] == status
 
 
+@pytest.mark.parametrize("status", ["sending", "unknown", "accepted", "failed", "revoked"])
+async def test_only_a_queued_message_is_claimed(
+    houses: Callable[..., House], seeds: Seeds, owner: asyncpg.Connection, status: str
+) -> None:
+    message_id = await queued(seeds)
+    await owner.execute("UPDATE magiclink.messages SET status = $2 WHERE id = $1", message_id, status)
+    channel = Stand()
+    await houses(channel).handle(record(message_id))
+    assert channel.sent == []
+    assert (await row_of(owner, message_id))["status"] == status
+
+
 async def test_a_worker_paused_past_its_lease_changes_nothing(
     houses: Callable[..., House], seeds: Seeds, owner: asyncpg.Connection
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
@@ -156,3 +157,12 @@ def make_producer(settings: KafkaSettings) -> AIOKafkaProducer:
         request_timeout_ms=5_000,
         metadata_max_age_ms=30_000,
     )
+
+
+async def ping_broker(settings: KafkaSettings) -> None:
+    """Raise `KafkaError` when the broker does not answer. For `/readyz`."""
+    client = AIOKafkaClient(**connection_options(settings), request_timeout_ms=1_500)
+    try:
+        await client.bootstrap()
+    finally:
+        await client.close()

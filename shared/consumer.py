@@ -100,3 +100,9 @@ async def _commit(consumer: Consumer, offsets: dict[object, int]) -> None:
         log.info("commit_superseded", reason=type(error).__name__)
     except KafkaError as error:
         log.warning("commit_failed", reason=type(error).__name__)
+
+
+def request_id_of(record: Record) -> str:
+    """Return the id of the request that a record came from; a record without one is named by its place."""
+    request_id = dict(record.headers or ()).get("x-request-id", b"").decode("ascii", "replace")[:128]
+    return request_id or f"{record.topic}.{record.partition}.{record.offset}"

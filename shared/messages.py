@@ -48,16 +48,22 @@ def queued_row(source: str, facts: MessageFacts, queueing: Queueing, headers: Ma
     return delivery_row(facts.lane, event, facts.user_id, queueing.due_at, dict(headers))
 
 
-def message_row(source: str, facts: MessageFacts, verb: str, attempt: int, provider: str | None) -> OutboxRow:
-    """Tell product services what became of a message: `verb` is `accepted`, `failed` and the like, in the past tense.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of a message: `verb` is `accepted`, `failed` and the like, in the past tense."""
 
-    The provider's own words stay out: they like to quote the address.
-    """
+    verb: str
+    attempt: int
+    provider: str | None
+
+
+def message_row(source: str, facts: MessageFacts, told: Told, headers: Mapping[str, str]) -> OutboxRow:
+    """Tell product services what became of a message. The provider's own words stay out: they like to quote the address."""
     event = Event(
-        type=f"magiclink.message.{verb}.v1",
-        id=f"{facts.message_id}.{verb}.{attempt}",
+        type=f"magiclink.message.{told.verb}.v1",
+        id=f"{facts.message_id}.{told.verb}.{told.attempt}",
         source=source,
         subject=str(facts.message_id),
-        data={**facts.data(), "attempt": attempt, "provider": provider},
+        data={**facts.data(), "attempt": told.attempt, "provider": told.provider},
     )
-    return lifecycle_row(event, facts.user_id, {})
+    return lifecycle_row(event, facts.user_id, dict(headers))

@@ -17,11 +17,11 @@ from services.issuer.policy import Apps, draft_link
 from services.issuer.store import IssuerStore
 from shared.bus import Event, EventInvalid, decode_event
 from shared.clock import Clock, wall
-from shared.consumer import Record
+from shared.consumer import Record, request_id_of
 from shared.database import is_away
 from shared.dead_letters import Refused, put_aside
 from shared.errors import Invalid, Refusal
-from shared.http.routes import REQUEST_ID, field_problems
+from shared.http.routes import field_problems
 from shared.idempotency import hash_body
 from shared.keys import KeyRing
 from shared.links import LinkRequest, RequestedLink
@@ -83,7 +83,9 @@ class Intake:
             hash_body(self._ring, event.type, _canonical(event)),
             self._keep,
         )
-        return Requested(record, Order(app.id, [draft], guard, "kafka", _headers(record)))
+        return Requested(
+            record, Order(app.id, [draft], guard, "kafka", {"x-request-id": request_id_of(record)})
+        )
 
     def _check(self, event: Event) -> RequestedLink:
         if event.type != EVENT_TYPE:
@@ -143,9 +145,3 @@ def _canonical(event: Event) -> bytes:
 
 def _seconds(moment: datetime) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _headers(record: Record) -> dict[str, str]:
-    given = (dict(record.headers or ()).get("x-request-id") or b"").decode("ascii", "replace")
-    fits = REQUEST_ID.fullmatch(given)
-    return {"x-request-id": given if fits else f"{record.topic}.{record.partition}.{record.offset}"}

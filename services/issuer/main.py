@@ -14,19 +14,18 @@ from services.issuer.tenancy import SQL as TENANCY_SQL
 from services.issuer.wakeup import listen_for_bell
 from shared.api_keys import SQL as API_KEYS_SQL
 from shared.api_keys import ApiKeys
-from shared.bus import INTAKE_GROUP, LANES, LINK_REQUESTS
-from shared.cache import Cache
+from shared.bus import INTAKE_GROUP, LANES, LINK_REQUESTS, ping_broker
 from shared.changes import forget_on_change
 from shared.consumer import Subscription, consume_batches
-from shared.database import Database, Pool, create_pool, prepare_all
+from shared.database import Pool
 from shared.dead_letters import SQL as DEAD_LETTERS_SQL
-from shared.http.edge import Edge
+from shared.http.edge import make_edge
 from shared.http.ops import Health
 from shared.lifecycle import Service, run_service
-from shared.limits import FailOpenBucket
 from shared.outbox import SQL as OUTBOX_SQL
 from shared.outbox import OutboxBell
-from shared.settings import load_settings, parse_networks
+from shared.settings import load_settings
+from shared.stores import open_stores
 
 _INTAKE_BATCH = 500
 
@@ -39,14 +38,9 @@ def main() -> int:
 
 async def start(service: Service, settings: IssuerSettings) -> None:
     """Start in order: stores, background loops, then the listeners."""
-    database_url = settings.database_url.get_secret_value()
-    pool = await create_pool(Database(database_url, settings.database_pool_size, "issuer"))
-    service.on_stop(pool.close)
-    await prepare_all(pool, [SQL, TENANCY_SQL, OUTBOX_SQL, API_KEYS_SQL, DEAD_LETTERS_SQL])
-    cache = Cache(settings.redis_url.get_secret_value(), budget_seconds=settings.redis_budget_ms / 1000)
-    service.on_stop(cache.close)
-    bell = OutboxBell(pool)
-    service.on_stop(bell.close)
+    sql = [SQL, TENANCY_SQL, OUTBOX_SQL, API_KEYS_SQL, DEAD_LETTERS_SQL]
+    stores = await open_stores(service, settings, sql)
+    pool, cache, bell = stores.pool, stores.cache, stores.bell
     issue = Issue(IssuerStore(pool, settings.queue_lease_seconds), settings.ring, bell)
     service.on_stop(issue.drain)
 
@@ -63,17 +57,16 @@ async def start(service: Service, settings: IssuerSettings) -> None:
     start_sweeper(service, settings, pool, bell)
     start_intake(service, settings, issuing, pool)
 
-    edge = Edge(
-        api_keys=api_keys,
-        address_limit=FailOpenBucket(cache, "address", settings.rate_per_address),
-        key_limit=FailOpenBucket(cache, "key", settings.rate_per_key),
-        request_timeout_seconds=settings.request_timeout_seconds,
-        trusted_proxies=parse_networks(settings.trusted_proxies),
+    checks = {
+        "postgresql": lambda: pool.fetchval("SELECT 1"),
+        "redis": cache.ping,
+        "kafka": lambda: ping_broker(settings),
+    }
+    # Without Redis and Kafka this service still answers: the outbox holds what is to be sent (G2, G8).
+    health = Health(checks, optional=frozenset({"redis", "kafka"}))
+    await service.serve(
+        make_edge(settings, cache, api_keys).application(issuer_routes(issuing, tenancy)), health
     )
-    health = Health(
-        {"postgresql": lambda: pool.fetchval("SELECT 1"), "redis": cache.ping}, optional=frozenset({"redis"})
-    )
-    await service.serve(edge.application(issuer_routes(issuing, tenancy)), health)
 
 
 def start_relays(service: Service, settings: IssuerSettings, pool: Pool, bell: OutboxBell) -> None:

@@ -18,7 +18,7 @@ from shared import outbox
 from shared.database import Pool
 from shared.errors import FieldProblem, Forbidden, Invalid, Malformed
 from shared.http.routes import SMALL_BODY_BYTES, Call, Public, Route, read_body
-from shared.messages import MessageFacts, message_row
+from shared.messages import MessageFacts, Told, message_row
 from shared.outbox import OutboxBell
 
 log = structlog.get_logger()
@@ -56,10 +56,12 @@ class TwilioCallbacks:
             raise Forbidden("the X-Twilio-Signature does not match")
         status = _STATUS.get(fields.get("MessageStatus", ""))
         if status is not None:
-            await self._apply(_named(call.request.query), status, fields)
+            await self._apply(_named(call.request.query), status, fields, call.request_id)
         return web.Response(status=204)
 
-    async def _apply(self, named: tuple[UUID, int], status: str, fields: Mapping[str, str]) -> None:
+    async def _apply(
+        self, named: tuple[UUID, int], status: str, fields: Mapping[str, str], request_id: str
+    ) -> None:
         code = fields.get("ErrorCode")
         words = provider_words(f"{code}: {fields.get('ErrorMessage', '')}".rstrip(": ")) if code else None
         async with self.pool.acquire() as connection, connection.transaction():
@@ -71,7 +73,14 @@ class TwilioCallbacks:
             facts = MessageFacts(
                 row["id"], row["link_id"], row["app_id"], row["user_id"], row["channel"], row["lane"]
             )
-            await outbox.append(connection, [message_row(SOURCE, facts, status, row["attempts"], "twilio")])
+            await outbox.append(
+                connection,
+                [
+                    message_row(
+                        SOURCE, facts, Told(status, row["attempts"], "twilio"), {"x-request-id": request_id}
+                    )
+                ],
+            )
         self.bell.ring()
         log.info("delivery_reported", message_id=str(row["id"]), status=status)
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from services.notifier.channels import Channel, Outgoing
 from services.notifier.outcomes import Outcome, TryLater, Undeliverable
@@ -23,7 +24,7 @@ from shared.clock import monotonic
 from shared.database import Pool, is_away, run_batch
 from shared.keys import KeyRing
 from shared.links import link_url
-from shared.messages import Queueing, message_row, queued_row
+from shared.messages import Queueing, Told, message_row, queued_row
 from shared.metrics import DELIVERIES, DELIVERY_SECONDS
 from shared.outbox import OutboxBell, OutboxRow
 from shared.tokens import LinkRef, make_passcode, make_token
@@ -70,6 +71,14 @@ def _stated_seconds(ttl_seconds: int, seconds_left: float) -> int:
     return min(ttl_seconds, minutes * 60) if minutes > 1 else int(seconds_left)
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A finished attempt on its way into the database."""
+
+    finished: Finished
+    request_id: str
+
+
 class Deliver:
     """Delivers claimed messages. Attempts that end together are written down together."""
 
@@ -87,12 +96,13 @@ class Deliver:
         self._links = links
         self._rules = rules
         self._bell = OutboxBell(pool)
-        self._finisher: Batcher[Finished, None] = Batcher(
+        self._finisher: Batcher[Ended, None] = Batcher(
             "finish", self._finish_together, limits=BatchLimits(items=128, flights=1, queue=10_000)
         )
 
-    async def deliver(self, claimed: Claimed) -> None:
-        """Send one message and write down what came of it."""
+    async def deliver(self, claimed: Claimed, request_id: str) -> None:
+        """Send one message and write down what came of it. `request_id` goes into every log line and header."""
+        bind_contextvars(request_id=request_id)
         finished = self._over(claimed)
         if finished is None:
             started = monotonic()
@@ -108,7 +118,7 @@ class Deliver:
             attempt=claimed.attempt,
             status=finished.status,
         )
-        await self._write_down(finished)
+        await self._write_down(Ended(finished, request_id))
 
     async def close(self) -> None:
         await self._finisher.drain()
@@ -147,41 +157,45 @@ class Deliver:
             )
         )
 
-    async def _write_down(self, finished: Finished) -> None:
+    async def _write_down(self, ended: Ended) -> None:
         # The message is out: its outcome waits for the database as long as it takes.
         while True:
             try:
-                return await self._finisher.submit(finished)
+                return await self._finisher.submit(ended)
             except Exception as error:
                 if not is_away(error):
                     raise
             await asyncio.sleep(_AWAY_PAUSE_SECONDS)
 
-    async def _finish_together(self, finished: list[Finished]) -> Sequence[BaseException | None]:
-        return await run_batch(finished, self._commit)
+    async def _finish_together(self, ended: list[Ended]) -> Sequence[BaseException | None]:
+        return await run_batch(ended, self._commit)
 
-    async def _commit(self, finished: list[Finished]) -> list[BaseException | None]:
+    async def _commit(self, ended: list[Ended]) -> list[BaseException | None]:
         async with self._pool.acquire() as connection, connection.transaction():
-            held = await finish_attempts(connection, finished)
-            ours = [f for f in finished if f.claimed.facts.message_id in held]
-            await outbox.append(connection, [row for f in ours for row in self._rows(f)])
+            held = await finish_attempts(connection, [e.finished for e in ended])
+            ours = [e for e in ended if e.finished.claimed.facts.message_id in held]
+            await outbox.append(connection, [row for e in ours for row in _rows(e)])
         if ours:
             self._bell.ring()
-        for late in finished:
-            if late.claimed.facts.message_id not in held:
-                log.warning(
-                    "lease_lost", message_id=str(late.claimed.facts.message_id), attempt=late.claimed.attempt
-                )
-        return [None] * len(finished)
+        for late in (e.finished.claimed for e in ended if e not in ours):
+            log.warning("lease_lost", message_id=str(late.facts.message_id), attempt=late.attempt)
+        return [None] * len(ended)
 
-    def _rows(self, finished: Finished) -> list[OutboxRow]:
-        claimed = finished.claimed
-        if finished.retry_seconds is not None:
-            waited = monotonic() - claimed.taken_at + finished.retry_seconds
-            due_at = claimed.claimed_at + timedelta(seconds=waited)
-            return [
-                queued_row(SOURCE, claimed.facts, Queueing(claimed.attempt, claimed.requeues, due_at), {})
-            ]
-        if finished.status in _TOLD:
-            return [message_row(SOURCE, claimed.facts, finished.status, claimed.attempt, finished.provider)]
-        return []
+
+def _rows(ended: Ended) -> list[OutboxRow]:
+    """What others must know: the retry, or what finally became of the message."""
+    finished, headers = ended.finished, {"x-request-id": ended.request_id}
+    claimed = finished.claimed
+    if finished.retry_seconds is not None:
+        waited = monotonic() - claimed.taken_at + finished.retry_seconds
+        due_at = claimed.claimed_at + timedelta(seconds=waited)
+        return [
+            queued_row(SOURCE, claimed.facts, Queueing(claimed.attempt, claimed.requeues, due_at), headers)
+        ]
+    if finished.status in _TOLD:
+        return [
+            message_row(
+                SOURCE, claimed.facts, Told(finished.status, claimed.attempt, finished.provider), headers
+            )
+        ]
+    return []

@@ -4,6 +4,7 @@ Offsets are committed once the claims are: from then on the lease, not Kafka, re
 """
 
 import asyncio
+from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
@@ -11,12 +12,21 @@ import structlog
 from services.notifier.deliver import Deliver
 from services.notifier.store import Claimed, claim_messages
 from shared.bus import EventInvalid, decode_event
-from shared.consumer import Record
+from shared.consumer import Record, request_id_of
 from shared.database import Pool
 from shared.dead_letters import Refused, put_aside
 from shared.messages import QUEUED
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a record asks for: the next attempt at a message, after `attempts` earlier ones."""
+
+    message_id: UUID
+    attempts: int
+    request_id: str
 
 
 class LaneIntake:
@@ -32,27 +42,29 @@ class LaneIntake:
 
     async def handle(self, records: list[Record]) -> None:
         """Claim every message of these records, as room comes free. Raises when the database is away."""
-        wanted: dict[UUID, int] = {}
+        wanted: dict[UUID, Wanted] = {}
         refused: list[Refused] = []
         for record in records:
             try:
-                message_id, attempts = _read(record)
+                found = _read(record)
             except EventInvalid as invalid:
                 refused.append(Refused(record, str(invalid)))
             else:
-                wanted[message_id] = attempts
-        queue = list(wanted.items())
+                wanted[found.message_id] = found
+        queue = list(wanted.values())
         while queue:
             room = await self._take_room(len(queue))
             queue, now = queue[room:], queue[:room]
             try:
-                claimed = await claim_messages(self._pool, now, self._lease_seconds)
+                claimed = await claim_messages(
+                    self._pool, [(w.message_id, w.attempts) for w in now], self._lease_seconds
+                )
             except BaseException:
                 self._give_back(room)
                 raise
             self._give_back(room - len(claimed))
             for message in claimed:
-                self._start(message)
+                self._start(message, wanted[message.facts.message_id].request_id)
         if refused:
             async with self._pool.acquire() as connection, connection.transaction():
                 await put_aside(connection, refused)
@@ -79,8 +91,8 @@ class LaneIntake:
         for _ in range(places):
             self._room.release()
 
-    def _start(self, message: Claimed) -> None:
-        task = asyncio.create_task(self._deliver.deliver(message), name="delivery")
+    def _start(self, message: Claimed, request_id: str) -> None:
+        task = asyncio.create_task(self._deliver.deliver(message, request_id), name="delivery")
         self._running.add(task)
         task.add_done_callback(self._ended)
 
@@ -92,7 +104,7 @@ class LaneIntake:
             self._failed.set_exception(error)
 
 
-def _read(record: Record) -> tuple[UUID, int]:
+def _read(record: Record) -> Wanted:
     event = decode_event(record.value)
     if event.type != QUEUED:
         raise EventInvalid(f"type: expected {QUEUED}")
@@ -102,4 +114,4 @@ def _read(record: Record) -> tuple[UUID, int]:
         raise EventInvalid("data: needs message_id (a UUID) and attempts") from None
     if not isinstance(attempts, int) or isinstance(attempts, bool) or not 0 <= attempts < 2**31:
         raise EventInvalid("data.attempts: must be a count")
-    return message_id, attempts
+    return Wanted(message_id, attempts, request_id_of(record))

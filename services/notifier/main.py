@@ -14,19 +14,18 @@ from services.notifier.render import BUILT_IN, Templates
 from services.notifier.retry import RetryRules
 from services.notifier.settings import NotifierSettings
 from services.notifier.store import SQL
-from shared.bus import DELIVERIES, LANES, NOTIFIER_GROUPS
-from shared.cache import Cache
+from shared.bus import DELIVERIES, LANES, NOTIFIER_GROUPS, ping_broker
 from shared.consumer import Subscription, consume_batches
-from shared.database import Database, Pool, create_pool, prepare_all
+from shared.database import Pool
 from shared.dead_letters import SQL as DEAD_LETTERS_SQL
-from shared.http.edge import Edge
+from shared.http.edge import make_edge
 from shared.http.ops import Health
 from shared.http.routes import Route
 from shared.lifecycle import Service, run_service
-from shared.limits import FailOpenBucket
 from shared.outbox import SQL as OUTBOX_SQL
 from shared.outbox import OutboxBell
-from shared.settings import SettingsProblem, load_settings, parse_networks
+from shared.settings import SettingsProblem, load_settings
+from shared.stores import open_stores
 
 _BATCH = 200
 
@@ -44,23 +43,18 @@ def main() -> int:
 
 async def start(service: Service, settings: NotifierSettings, templates: Templates) -> None:
     """Start in order: stores, listeners, then the lanes."""
-    database_url = settings.database_url.get_secret_value()
-    pool = await create_pool(Database(database_url, settings.database_pool_size, "notifier"))
-    service.on_stop(pool.close)
-    await prepare_all(pool, [SQL, OUTBOX_SQL, DEAD_LETTERS_SQL])
-    cache = Cache(settings.redis_url.get_secret_value(), budget_seconds=settings.redis_budget_ms / 1000)
-    service.on_stop(cache.close)
-    bell = OutboxBell(pool)
-    service.on_stop(bell.close)
-    edge = Edge(
-        api_keys=None,
-        address_limit=FailOpenBucket(cache, "address", settings.rate_per_address),
-        key_limit=FailOpenBucket(cache, "key", settings.rate_per_key),
-        request_timeout_seconds=settings.request_timeout_seconds,
-        trusted_proxies=parse_networks(settings.trusted_proxies),
+    stores = await open_stores(service, settings, [SQL, OUTBOX_SQL, DEAD_LETTERS_SQL])
+    pool, cache, bell = stores.pool, stores.cache, stores.bell
+    checks = {
+        "postgresql": lambda: pool.fetchval("SELECT 1"),
+        "redis": cache.ping,
+        "kafka": lambda: ping_broker(settings),
+    }
+    # Callbacks are taken without Redis and Kafka; deliveries wait in the outbox and come with the broker.
+    health = Health(checks, optional=frozenset({"redis", "kafka"}))
+    await service.serve(
+        make_edge(settings, cache, None).application(notifier_routes(settings, pool, bell)), health
     )
-    health = Health({"postgresql": lambda: _ask(pool), "redis": cache.ping}, optional=frozenset({"redis"}))
-    await service.serve(edge.application(notifier_routes(settings, pool, bell)), health)
     for lane in LANES:
         start_lane(service, settings, LaneParts(lane, pool, templates))
 
@@ -137,7 +131,3 @@ def notifier_routes(settings: NotifierSettings, pool: Pool, bell: OutboxBell) ->
         return []
     token = settings.twilio_auth_token.get_secret_value()
     return TwilioCallbacks(pool, bell, token, settings.callback_url).routes()
-
-
-async def _ask(pool: Pool) -> object:
-    return await pool.fetchval("SELECT 1")

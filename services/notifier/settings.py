@@ -2,9 +2,11 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import orjson
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
 
 from services.notifier.channels.mail import Unsendable, mailbox
 from shared.keys import SERVICE_PURPOSES, KeyRing
@@ -33,8 +35,9 @@ class NotifierSettings(ServiceSettings, PublicUrlSettings, KafkaSettings):
     callback_url: BaseUrl | None = Field(
         None, description="This service as Twilio reaches it, for status callbacks."
     )
-    whatsapp_content_sids: dict[str, dict[str, str]] = Field(
-        default_factory=dict, description='Approved templates, `{"login": {"en": "HX…"}}`.'
+    # NoDecode: read by the validator below, so that it may come from a file, and a mistake is listed with the others.
+    whatsapp_content_sids: Annotated[dict[str, dict[str, str]], NoDecode] = Field(
+        default_factory=dict, description='Approved templates, as JSON: `{"login": {"en": "HX…"}}`.'
     )
     template_folders: str = Field(
         "", description="Comma-separated folders of own templates, before the built-in ones."
@@ -53,6 +56,14 @@ class NotifierSettings(ServiceSettings, PublicUrlSettings, KafkaSettings):
     def _ring(cls, value: SecretStr) -> SecretStr:
         KeyRing.parse(value.get_secret_value(), SERVICE_PURPOSES["notifier"])
         return value
+
+    @field_validator("whatsapp_content_sids", mode="before")
+    @classmethod
+    def _json(cls, value: Any) -> Any:
+        try:
+            return orjson.loads(value) if isinstance(value, str) else value
+        except orjson.JSONDecodeError:
+            raise ValueError("is not JSON") from None
 
     @field_validator("mail_from")
     @classmethod

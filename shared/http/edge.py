@@ -15,6 +15,7 @@ from aiohttp import web
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from shared.api_keys import ApiKeys
+from shared.cache import Cache
 from shared.clock import monotonic
 from shared.errors import NotFound, Unavailable
 from shared.http.addresses import client_address
@@ -22,6 +23,7 @@ from shared.http.problems import as_refusal, problem_response
 from shared.http.routes import REQUEST_ID, ApiKey, Call, Route
 from shared.limits import FailOpenBucket
 from shared.metrics import HTTP_SECONDS
+from shared.settings import ServiceSettings, parse_networks
 
 log = structlog.get_logger()
 
@@ -77,6 +79,17 @@ class Edge:
             await self.key_limit.take(str(caller.key_id), route.tokens)
             caller.require(route.auth.scope)
         return await route.handler(Call(request, request_id, address, caller, route.max_body_bytes))
+
+
+def make_edge(settings: ServiceSettings, cache: Cache, api_keys: ApiKeys | None) -> Edge:
+    """Return the edge as the settings want it."""
+    return Edge(
+        api_keys=api_keys,
+        address_limit=FailOpenBucket(cache, "address", settings.rate_per_address),
+        key_limit=FailOpenBucket(cache, "key", settings.rate_per_key),
+        request_timeout_seconds=settings.request_timeout_seconds,
+        trusted_proxies=parse_networks(settings.trusted_proxies),
+    )
 
 
 def _request_id(request: web.Request) -> str:

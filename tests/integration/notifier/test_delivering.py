@@ -99,10 +99,10 @@ def record(message_id: UUID | str, attempts: Any = 0, topic: str = "deliveries")
     return raw(value, topic)
 
 
-def raw(value: bytes, topic: str) -> Record:
+def raw(value: bytes, topic: str, headers: tuple[tuple[str, bytes], ...] = ()) -> Record:
     return ConsumerRecord(
         topic=topic, partition=0, offset=3, timestamp=0, timestamp_type=0, key=b"k", value=value, checksum=None,
-        serialized_key_size=1, serialized_value_size=1, headers=(),
+        serialized_key_size=1, serialized_value_size=1, headers=headers,
     )  # fmt: skip
 
 
@@ -139,6 +139,15 @@ async def test_a_message_is_sent_with_its_link_and_passcode_and_written_down(
     assert (attempt["attempt"], attempt["outcome"], attempt["detail"]) == (1, "accepted", "250 taken")
     assert await events(owner) == [("events", "magiclink.message.accepted.v1", False)]
     assert "ann@" not in str(await owner.fetch("SELECT convert_from(value, 'UTF8') FROM magiclink.outbox"))
+
+
+async def test_the_request_id_travels_from_the_record_to_the_event(
+    houses: Callable[..., House], seeds: Seeds, owner: asyncpg.Connection
+) -> None:
+    value = record(await queued(seeds)).value or b""
+    await houses(Stand()).handle(raw(value, "deliveries", (("x-request-id", b"req-7"),)))
+    headers = await owner.fetchval("SELECT headers FROM magiclink.outbox")
+    assert orjson.loads(headers) == {"x-request-id": "req-7"}
 
 
 async def test_redelivery_rebalance_and_replicas_send_once(

@@ -6,8 +6,7 @@ nobody waits at all.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,21 +76,24 @@ class Cache:
         except (RedisError, OSError, TimeoutError):
             raise CacheAway from None
 
-    async def listen(self, channel: str) -> AsyncIterator[str]:
+    async def listen(self, channel: str) -> AsyncGenerator[str, None]:
         """Yield the messages of a channel until the connection fails; then raise `CacheAway`."""
-        if isinstance(self._client, RedisCluster):
-            node = self._client.get_random_node()
-            client = redis.Redis(host=node.host, port=int(node.port))
-        else:
-            client = self._client
+        client = self._client
+        if isinstance(client, RedisCluster):
+            # A cluster passes messages on to every node: any one will do.
+            node = client.get_random_node()
+            pool = redis.ConnectionPool(connection_class=node.connection_class, **node.connection_kwargs)
+            client = redis.Redis.from_pool(pool)
         try:
             async with client.pubsub(ignore_subscribe_messages=True) as subscription:
                 await subscription.subscribe(channel)
-                async with aclosing(subscription.listen()) as messages:
-                    async for message in messages:
-                        yield message["data"].decode()
+                async for message in subscription.listen():
+                    yield message["data"].decode()
         except (RedisError, OSError):
             raise CacheAway from None
+        finally:
+            if client is not self._client:
+                await client.aclose()
 
     async def ping(self) -> None:
         """Raise what Redis raises when it is not well. For `/readyz`."""

@@ -11,6 +11,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from shared.bus import connection_options
 from shared.database import is_away
+from shared.log import REQUEST_ID
 from shared.settings import KafkaSettings
 
 log = structlog.get_logger()
@@ -44,8 +45,8 @@ async def consume_batches(settings: KafkaSettings, subscription: Subscription, h
         group_id=subscription.group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        session_timeout_ms=6_000,
-        heartbeat_interval_ms=2_000,
+        session_timeout_ms=settings.kafka_session_timeout_ms,
+        heartbeat_interval_ms=settings.kafka_session_timeout_ms // 3,
         max_poll_interval_ms=600_000,
         request_timeout_ms=20_000,
         metadata_max_age_ms=30_000,
@@ -104,5 +105,7 @@ async def _commit(consumer: Consumer, offsets: dict[object, int]) -> None:
 
 def request_id_of(record: Record) -> str:
     """Return the id of the request that a record came from; a record without one is named by its place."""
-    request_id = dict(record.headers or ()).get("x-request-id", b"").decode("ascii", "replace")[:128]
-    return request_id or f"{record.topic}.{record.partition}.{record.offset}"
+    # A header may be null, or anything at all: what could not be logged and stored would stop the partition for ever.
+    given = (dict(record.headers or ()).get("x-request-id") or b"").decode("ascii", "replace")
+    fits = REQUEST_ID.fullmatch(given)
+    return given if fits else f"{record.topic}.{record.partition}.{record.offset}"

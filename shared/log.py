@@ -15,6 +15,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 # An API key; a JWT; a token or grant: 39 letters and digits. Longer runs too: an escape (`%2F`, `\\n`) before a token makes one.
 _SECRETS = re.compile(r"mlk_[0-9A-Za-z]+_[0-9A-Za-z_-]+|eyJ[\w-]{8,}\.[\w-]+\.[\w-]+|[0-9A-Za-z]{39,}")
+# What a request id may be, wherever it comes from: it goes into logs, headers and the database.
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 def redact(text: str) -> str:

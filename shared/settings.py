@@ -170,6 +170,12 @@ class KafkaSettings(PrefixedSettings):
         le=10_000,
         description="How long the broker may hold an empty fetch. Low for the embedded broker, which always waits that long.",
     )
+    kafka_session_timeout_ms: int = Field(
+        6_000,
+        ge=1_000,
+        le=300_000,
+        description="How long a member of a group may be silent before another takes its partitions.",
+    )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_username: str | None = None

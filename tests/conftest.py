@@ -9,6 +9,7 @@ import pytest
 
 from services.dev.postgres import Postgres
 from services.dev.redis import RedisServer
+from services.dev.roles import make_database, make_logins, owner_url
 from shared.bus import TOPICS
 from shared.cache import Cache
 from shared.database import Database, Pool, create_pool
@@ -26,8 +27,6 @@ from tests.seeds import Seeds
 
 __all__ = ["kafka", "own_kafka", "own_postgres", "own_redis", "postgres", "redis_server"]
 
-ROLES = ("issuer", "verifier", "notifier")
-
 
 @pytest.fixture(scope="session")
 async def database_server(postgres: Postgres) -> Postgres:
@@ -37,15 +36,10 @@ async def database_server(postgres: Postgres) -> Postgres:
 
 
 async def prepare_database(server: Postgres) -> None:
-    """Make and migrate the database of a server, and let the services' roles log in."""
-    connection = await asyncpg.connect(server.url())
-    await connection.execute("CREATE DATABASE magiclink")
-    await connection.close()
-    await asyncio.to_thread(migrate, server.url(database="magiclink"))
-    owner = await asyncpg.connect(server.url(database="magiclink"))
-    for role in ROLES:
-        await owner.execute(f"CREATE ROLE {role} LOGIN IN ROLE magiclink_{role}")
-    await owner.close()
+    """Make and migrate the database of a server, and a login for each service."""
+    await make_database(server)
+    await asyncio.to_thread(migrate, owner_url(server))
+    await make_logins(server)
 
 
 @pytest.fixture

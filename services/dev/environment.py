@@ -67,12 +67,17 @@ def uses_inbox(own: Mapping[str, str], channel: Literal["mail", "twilio"]) -> bo
 
 def _kafka(around: Surroundings) -> dict[str, str]:
     settings = _named(around.own, ("MAGICLINK_KAFKA_",)) if "MAGICLINK_KAFKA_BOOTSTRAP" in around.own else {}
-    return settings | {
-        "MAGICLINK_KAFKA_BOOTSTRAP": around.kafka_bootstrap,
-        "MAGICLINK_KAFKA_IDEMPOTENCE": str(around.kafka_idempotence).lower(),
-        # The embedded broker answers an empty fetch only when its wait is over, so the wait must be short.
-        "MAGICLINK_KAFKA_FETCH_WAIT_MS": "500" if around.kafka_idempotence else "20",
-    }
+    # The embedded broker answers an empty fetch only when its wait is over, and holds a new group back for half its
+    # session timeout: both must be short.
+    haste = {"MAGICLINK_KAFKA_FETCH_WAIT_MS": "20", "MAGICLINK_KAFKA_SESSION_TIMEOUT_MS": "2000"}
+    return (
+        settings
+        | {
+            "MAGICLINK_KAFKA_BOOTSTRAP": around.kafka_bootstrap,
+            "MAGICLINK_KAFKA_IDEMPOTENCE": str(around.kafka_idempotence).lower(),
+        }
+        | ({} if around.kafka_idempotence else haste)
+    )
 
 
 def _mail(around: Surroundings) -> dict[str, str]:

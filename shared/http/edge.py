@@ -20,8 +20,9 @@ from shared.clock import monotonic
 from shared.errors import NotFound, Unavailable
 from shared.http.addresses import client_address
 from shared.http.problems import as_refusal, problem_response
-from shared.http.routes import REQUEST_ID, ApiKey, Call, Route
+from shared.http.routes import ApiKey, Call, Route
 from shared.limits import FailOpenBucket
+from shared.log import REQUEST_ID
 from shared.metrics import HTTP_SECONDS
 from shared.settings import ServiceSettings, parse_networks
 

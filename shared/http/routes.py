@@ -16,8 +16,6 @@ from shared.errors import FieldProblem, Forbidden, Invalid, Malformed, NotFound,
 SMALL_BODY_BYTES = 64 * 1024
 BATCH_BODY_BYTES = 32 * 1024 * 1024
 
-# What a request id may be, wherever it comes from: it goes into logs, headers and the database.
-REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 Model = TypeVar("Model", bound=BaseModel)

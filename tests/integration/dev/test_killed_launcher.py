@@ -2,9 +2,10 @@
 
 import asyncio
 import os
-import signal
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,19 +16,19 @@ from services.dev.problems import DevProblem
 STAND_IN = Path(__file__).with_name("launcher_stand_in.py")
 
 
-async def start_launcher(data_dir: Path) -> asyncio.subprocess.Process:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(STAND_IN), str(data_dir), stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    async with asyncio.timeout(60):
-        assert await process.stdout.readline() == b"started\n"
-    return process
-
-
-async def kill_launcher(process: asyncio.subprocess.Process) -> None:
-    process.kill()
-    await process.communicate()
+@asynccontextmanager
+async def launcher(data_dir: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A started launcher; killed at the end, however the test ends."""
+    argv = [sys.executable, str(STAND_IN), str(data_dir)]
+    process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            assert await process.stdout.readline() == b"started\n"
+        yield process
+    finally:
+        process.kill()
+        await process.communicate()
 
 
 def processes_of(data_dir: Path) -> list[str]:
@@ -52,43 +53,35 @@ async def until_none_runs(data_dir: Path) -> None:
 
 
 async def test_a_killed_launcher_leaves_no_process(tmp_path: Path) -> None:
-    launcher = await start_launcher(tmp_path)
-    assert len(processes_of(tmp_path)) >= 3
-    await kill_launcher(launcher)
+    async with launcher(tmp_path):
+        assert len(processes_of(tmp_path)) >= 3
     await until_none_runs(tmp_path)
 
 
 async def test_the_next_start_takes_the_data_over_at_once(tmp_path: Path) -> None:
     for _ in range(2):
-        launcher = await start_launcher(tmp_path)
-        await kill_launcher(launcher)
+        async with launcher(tmp_path):
+            pass
     await until_none_runs(tmp_path)
 
 
 async def test_a_second_launcher_of_the_same_data_is_refused_by_name(tmp_path: Path) -> None:
-    launcher = await start_launcher(tmp_path)
-    try:
+    async with launcher(tmp_path) as first:
         with (
-            pytest.raises(DevProblem, match=rf"in use by another launcher \(process {launcher.pid}\)"),
+            pytest.raises(DevProblem, match=rf"in use by another launcher \(process {first.pid}\)"),
             locked(tmp_path),
         ):
             pass
-    finally:
-        await kill_launcher(launcher)
     with locked(tmp_path):
         pass
     await until_none_runs(tmp_path)
 
 
 async def test_ctrl_c_does_not_reach_the_backends(tmp_path: Path) -> None:
-    launcher = await start_launcher(tmp_path)
-    groups = {os.getpgid(launcher.pid)}
-    backends = children_of(launcher.pid)
-    assert len(backends) == 3
-    assert not groups & {os.getpgid(pid) for pid in backends}
-    launcher.send_signal(signal.SIGKILL)
-    await launcher.communicate()
-    await until_none_runs(tmp_path)
+    async with launcher(tmp_path) as process:
+        backends = children_of(process.pid)
+        assert len(backends) == 3
+        assert os.getpgid(process.pid) not in {os.getpgid(pid) for pid in backends}
 
 
 def children_of(pid: int) -> list[int]:

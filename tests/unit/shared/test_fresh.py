@@ -80,7 +80,7 @@ async def test_what_was_being_loaded_when_all_was_forgotten_is_not_kept() -> Non
     await asyncio.sleep(0)
     source.gate.set()
     assert await old == "a v1"
-    assert await asyncio.gather(new, again, cache.get("a")) == ["a v2"] * 3
+    assert set(await asyncio.gather(new, again, cache.get("a"))) == {"a v2"}
     assert source.loads == ["a", "a"]
 
 
@@ -104,7 +104,7 @@ async def test_the_end_of_an_old_load_does_not_forget_a_newer_one() -> None:
     await settle()
     assert len(loads) == 2
     loads[1].set()
-    assert await asyncio.gather(new, third) == ["a", "a"]
+    assert await new == await third == "a"
 
 
 async def settle() -> None:

@@ -1,0 +1,58 @@
+"""What a cluster on one machine consists of: which parts, on which ports, with which settings."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from services.dev.ports import HOST, choose_fixed, choose_unfixed
+
+SERVICES = ("issuer", "verifier", "notifier")
+KAFKA_CLIENTS = ("issuer", "notifier")
+ALL = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many of each, and how they differ from the usual.
+
+    `launcher_environment` is where servers of one's own are named (DESIGN §8): `MAGICLINK_DATABASE_URL` and so on. `environment`
+    adds settings by service, or for all under "*"; `programs` runs something else as a service, by service.
+    """
+
+    issuers: int = 1
+    verifiers: int = 1
+    notifiers: int = 1
+    fixed_ports: bool = False
+    launcher_environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    programs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def replicas(self, service: str) -> list[str]:
+        """Return the names of a service's replicas: `verifier`, `verifier-2` and so on."""
+        count = {"issuer": self.issuers, "verifier": self.verifiers, "notifier": self.notifiers}[service]
+        return [service, *(f"{service}-{number}" for number in range(2, count + 1))]
+
+    def all_replicas(self) -> list[str]:
+        return [name for service in SERVICES for name in self.replicas(service)]
+
+    def choose_ports(self) -> dict[str, int]:
+        """Choose a port for everything that listens on one."""
+        names = ["site", "inbox", "inbox-smtp", "redis", "kafka", "kafka-controller"]
+        for name in self.all_replicas():
+            names += [name, f"{name}-ops"]
+        return choose_fixed(names) if self.fixed_ports else choose_unfixed(names)
+
+    def program(self, service: str) -> list[str]:
+        return list(self.programs.get(service, (sys.executable, "-m", "services.cli", service)))
+
+    def extra_environment(self, service: str) -> dict[str, str]:
+        return {**self.environment.get(ALL, {}), **self.environment.get(service, {})}
+
+
+def service_of(name: str) -> str:
+    """Return the service of a replica's name: `verifier` of `verifier-2`."""
+    return name.split("-", maxsplit=1)[0]
+
+
+def local_url(port: int) -> str:
+    return f"http://{HOST}:{port}"

@@ -1,0 +1,21 @@
+"""An attempt to consume a link."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from services.verifier.store import Via
+from shared.tokens import LinkRef
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One holder's wish to consume one link. The same `attempt_id` again is the same attempt and gets its answer again.
+
+    `app_id` None: a browser, which proves nothing but the token; the link's own app then decides.
+    """
+
+    link: LinkRef
+    attempt_id: UUID
+    app_id: UUID | None
+    via: Via
+    request_id: str

@@ -18,6 +18,7 @@ log = structlog.get_logger()
 
 # Between "not ready" and closing the listeners: the time a balancer needs to notice.
 _LOOK_AWAY_SECONDS = 0.2
+_HEARD_SECONDS = 1.0
 
 
 class Service:
@@ -83,8 +84,10 @@ class Service:
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
+    # Asked until heard: a library may swallow a cancellation. Seen with a Redis subscription whose server went away and came back.
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=_HEARD_SECONDS)
 
 
 Start = Callable[[Service], Awaitable[None]]

@@ -222,16 +222,21 @@ async def _together(*steps: Awaitable[None]) -> None:
         async with asyncio.TaskGroup() as group:
             for step in steps:
                 group.create_task(_run(step))
-    except* DevProblem as problems:
-        raise _first(problems) from None
+    except BaseExceptionGroup as group:
+        # Not `except*`: what it raises comes wrapped in a group again.
+        problem = _first_problem(group)
+        if problem is None:
+            raise
+        raise problem from None
 
 
 async def _run(step: Awaitable[None]) -> None:
     await step
 
 
-def _first(problems: BaseExceptionGroup[DevProblem]) -> DevProblem:
-    found: BaseException = problems
+def _first_problem(group: BaseExceptionGroup[BaseException]) -> DevProblem | None:
+    problems = group.subgroup(DevProblem)
+    found: BaseException | None = problems
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]
-    return found if isinstance(found, DevProblem) else DevProblem(str(found))
+    return found if isinstance(found, DevProblem) else None

@@ -143,7 +143,11 @@ async def test_the_same_id_with_another_body_is_a_dead_letter(
 
 @asynccontextmanager
 async def consuming(kafka: Kafka, topic: str, group: str, intake: Intake) -> AsyncIterator[None]:
-    settings = KafkaSettings(kafka_bootstrap=kafka.bootstrap, kafka_fetch_wait_ms=20)
+    settings = KafkaSettings(
+        kafka_bootstrap=kafka.bootstrap,
+        kafka_fetch_wait_ms=20,
+        kafka_session_timeout_ms=6_000 if kafka.idempotence else 2_000,
+    )
     task = asyncio.create_task(consume_batches(settings, Subscription(topic, group, 100), intake.handle))
     yield
     task.cancel()

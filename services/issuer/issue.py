@@ -6,9 +6,10 @@ Exactly one link an idempotency key (G2): the key's row is written with the link
 from collections.abc import Sequence
 from uuid import uuid4
 
+from services.issuer.answers import Answer
 from services.issuer.orders import Guard, Order, Receipt
 from services.issuer.policy import Draft
-from services.issuer.store import Answer, FoundUser, IssuerStore, NewLink
+from services.issuer.store import FoundUser, IssuerStore, NewLink
 from shared.batching import Batcher, BatchLimits
 from shared.database import Connection, run_batch
 from shared.errors import FieldProblem, IdempotencyConflict, Invalid, Refusal

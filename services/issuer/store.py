@@ -9,12 +9,12 @@ from uuid import UUID
 
 import orjson
 
+from services.issuer.answers import Answer
 from services.issuer.orders import Guard, Issued
 from services.issuer.policy import Draft, UserKey
-from shared import errors, outbox
+from shared import outbox
 from shared.bus import Event
 from shared.database import Connection, Pool, Row
-from shared.errors import FieldProblem, Invalid, Refusal
 from shared.messages import MessageFacts, Queueing, queued_row
 from shared.outbox import OutboxRow, lifecycle_row
 from shared.sql_blocks import SqlBlocks
@@ -42,29 +42,6 @@ class NewLink:
     user_id: UUID
     recipient: str | None
     headers: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What is kept of an answered order, to give it again: link ids and refusals, nothing secret."""
-
-    items: list[dict[str, Any]]
-
-    @classmethod
-    def of(cls, items: Sequence[UUID | Refusal]) -> "Answer":
-        return cls([{"link": str(item)} if isinstance(item, UUID) else _keep(item) for item in items])
-
-    def link_ids(self) -> list[UUID]:
-        return [UUID(item["link"]) for item in self.items if "link" in item]
-
-    def restore(self, issued: Mapping[UUID, Issued]) -> list[Issued | Refusal]:
-        """Return the items again. A link that is gone (its partition dropped) is answered as not found."""
-        return [
-            issued.get(UUID(item["link"]), errors.NotFound("the link is past its retention"))
-            if "link" in item
-            else _restore(item)
-            for item in self.items
-        ]
 
 
 class IssuerStore:
@@ -252,19 +229,3 @@ def _issued(link: NewLink, times: Row, message_id: UUID | None) -> Issued:
         message_id=message_id,
         message_status=None if message_id is None else "queued",
     )
-
-
-def _keep(refusal: Refusal) -> dict[str, Any]:
-    problems = refusal.problems if isinstance(refusal, Invalid) else []
-    return {
-        "code": refusal.code,
-        "detail": refusal.detail,
-        "errors": [[p.field, p.rule, p.message] for p in problems],
-    }
-
-
-def _restore(kept: dict[str, Any]) -> Refusal:
-    # Items of an order are refused by rules of the request or the app: `Invalid`, or a missing app.
-    if kept["code"] == Invalid.code:
-        return Invalid([FieldProblem(*problem) for problem in kept["errors"]], kept["detail"])
-    return errors.NotFound(kept["detail"])

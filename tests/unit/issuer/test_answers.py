@@ -3,8 +3,8 @@
 from typing import Any, cast
 from uuid import uuid4
 
+from services.issuer.answers import Answer
 from services.issuer.orders import Issued
-from services.issuer.store import Answer
 from shared.errors import FieldProblem, Invalid, NotFound
 
 

@@ -18,6 +18,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from shared.batching import Batcher, BatchLimits
 from shared.clock import Clock, monotonic
+from shared.errors import Unavailable
 from shared.metrics import REDIS_CALLS
 
 log = structlog.get_logger()
@@ -64,6 +65,9 @@ class Cache:
         try:
             async with asyncio.timeout(self._budget_seconds):
                 return await self._batcher.submit(Call(script, tuple(keys), args))
+        except Unavailable:
+            # More waits than Redis is worth waiting for: go on without it, it may well be in good health.
+            raise CacheAway from None
         except (RedisError, OSError, TimeoutError):
             self._break()
             raise CacheAway from None

@@ -65,7 +65,7 @@ class Seeds:
         names = ", ".join(values)
         places = ", ".join(f"${number}" for number in range(2, len(values) + 2))
         await self.connection.execute(
-            f"INSERT INTO magiclink.apps (id, {names}) VALUES ($1, {places})",  # noqa: S608 - names from this file
+            f"INSERT INTO magiclink.apps (id, {names}) VALUES ($1, {places})",
             app_id,
             *values.values(),
         )
@@ -107,7 +107,7 @@ class Seeds:
         names = ", ".join(values)
         places = ", ".join(f"${number}" for number in range(4, len(values) + 4))
         await self.connection.execute(
-            f"INSERT INTO magiclink.links (id, created_at, not_before, expires_at, {names})"  # noqa: S608
+            f"INSERT INTO magiclink.links (id, created_at, not_before, expires_at, {names})"
             f" VALUES ($1, now(), now() + make_interval(secs => $2), now() + make_interval(secs => $3), {places})",
             ref.link_id,
             float(starts_in_seconds),

@@ -4,9 +4,10 @@ Revocation is a timestamp and comes after consumption as well as before it (DESI
 their link; the event goes into the outbox in the same transaction.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from services.issuer.idempotency import Answered, Once, Work
@@ -16,15 +17,12 @@ from services.issuer.store import SOURCE
 from services.issuer.tenancy import SQL
 from shared import outbox
 from shared.bus import Event
+from shared.cache import Cache
+from shared.claims import publish_revoked
 from shared.database import Connection, Row
 from shared.links import link_view
+from shared.messages import MessageFacts, Told, message_row
 from shared.outbox import OutboxBell, OutboxRow, lifecycle_row
-
-
-class Verdicts(Protocol):
-    """Tells Redis what became of links, so that attempts on them end there. Losing this is harmless (G8)."""
-
-    async def revoked(self, links: Sequence[Row]) -> None: ...
 
 
 async def revoke_links(
@@ -34,8 +32,10 @@ async def revoke_links(
     if not link_ids:
         return []
     rows = await connection.fetch(SQL.revoke_links, app_id, link_ids, min(link_ids), max(link_ids))
-    await connection.execute(SQL.revoke_queued_messages, app_id, link_ids)
-    await outbox.append(connection, [_event_row(row, headers) for row in rows])
+    messages = await connection.fetch(SQL.revoke_queued_messages, app_id, link_ids)
+    events = [_event_row(row, headers) for row in rows]
+    events += [_message_event_row(row, headers) for row in messages]
+    await outbox.append(connection, events)
     return list(rows)
 
 
@@ -53,7 +53,7 @@ class Revoke:
 
     once: Once
     bell: OutboxBell
-    verdicts: Verdicts
+    cache: Cache
 
     async def one(
         self, app_id: UUID, link_id: UUID, guard: Guard | None, headers: Mapping[str, str]
@@ -76,7 +76,10 @@ class Revoke:
         """Tell the relays and Redis, after the commit."""
         if revoked:
             self.bell.ring()
-            await self.verdicts.revoked(revoked)
+            tell = [
+                publish_revoked(self.cache, row["id"], row["app_id"], row["keep_seconds"]) for row in revoked
+            ]
+            await asyncio.gather(*tell)
 
 
 def _event_row(row: Row, headers: Mapping[str, str]) -> OutboxRow:
@@ -93,3 +96,10 @@ def _event_row(row: Row, headers: Mapping[str, str]) -> OutboxRow:
         "magiclink.link.revoked.v1", f"{link_id}.{row['sequence']}", SOURCE, link_id, data, revoked_at
     )
     return lifecycle_row(event, row["user_id"], dict(headers))
+
+
+def _message_event_row(row: Row, headers: Mapping[str, str]) -> OutboxRow:
+    facts = MessageFacts(
+        row["id"], row["link_id"], row["app_id"], row["user_id"], row["channel"], row["lane"]
+    )
+    return message_row(SOURCE, facts, Told("revoked", row["attempts"], None), headers)

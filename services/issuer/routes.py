@@ -16,7 +16,6 @@ from services.issuer.lanes import Lanes
 from services.issuer.policy import Apps
 from services.issuer.revoke import Revoke
 from services.issuer.users import Users
-from services.issuer.verdicts import RedisVerdicts
 from shared.cache import Cache
 from shared.database import Pool
 from shared.http.routes import Route
@@ -60,7 +59,7 @@ def tenancy_routes(parts: TenancyParts) -> list[Route]:
     """Return the routes of apps, keys, users, and of links and messages after they were made."""
     once = Once(parts.pool)
     announcer = Announcer(parts.cache, parts.forget)
-    revoke = Revoke(once, parts.bell, RedisVerdicts(parts.cache))
+    revoke = Revoke(once, parts.bell, parts.cache)
     apps = AppRegister(parts.pool, once, announcer, parts.allow_http)
     keys = KeyRegister(parts.pool, once, announcer)
     return [

@@ -129,6 +129,7 @@ UPDATE magiclink.messages m
 SET status = 'revoked', lease_until = NULL, updated_at = now()
 FROM locked
 WHERE m.id = locked.id AND m.app_id = $1
+RETURNING m.id, m.link_id, m.app_id, m.user_id, m.channel, m.lane, m.attempts
 
 -- name: read_link
 SELECT id, app_id, user_id, type, magiclink.link_status(l) AS status, redirect_url, state, metadata, channel, send_at,

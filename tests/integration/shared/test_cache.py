@@ -128,3 +128,11 @@ async def test_a_bucket_refills_and_is_shared_by_all_who_use_it(cache: Cache) ->
     assert 0 < (refused.value.retry_after_seconds or 0) <= 5
     await asyncio.sleep(0.3)
     await buckets[1].take(who)
+
+
+async def test_a_call_that_takes_more_than_a_bucket_holds_takes_a_full_one(cache: Cache) -> None:
+    who, bucket = str(uuid4()), FailOpenBucket(cache, "test", 5)
+    await bucket.take(who, 10)
+    with pytest.raises(RateLimited) as refused:
+        await bucket.take(who, 10)
+    assert 0 < (refused.value.retry_after_seconds or 0) <= 60

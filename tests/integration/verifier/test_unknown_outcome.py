@@ -94,23 +94,24 @@ async def test_a_statement_that_never_arrived_is_run_again_with_the_same_attempt
     assert pool.sent == ["write", "look", "write", "look", "write"]
 
 
+async def ride_together(consume: Consume, attempts: list[Attempt]) -> list[Any]:
+    """Send attempts as one flush: through the door, the first ones would fly alone."""
+    return list(await consume._transition._fly(attempts))
+
+
 async def test_in_a_lost_batch_each_attempt_gets_its_own_answer(
     verifier_pool: Pool, cache: Cache, bell: OutboxBell, seeds: Seeds, app: SeededApp
 ) -> None:
     """One link was consumed by somebody else before, the others by the lost statement."""
     taken, *links = [await seeds.link(app) for _ in range(6)]
-    real = Consume(VerifierStore(verifier_pool), cache, bell)
-    await real.consume(attempt_on(taken, app))
-    pool = BreakingPool(verifier_pool, ["after", "after"])
+    await Consume(VerifierStore(verifier_pool), cache, bell).consume(attempt_on(taken, app))
+    pool = BreakingPool(verifier_pool, ["after"])
     consume = Consume(VerifierStore(pool), cache, bell)  # type: ignore[arg-type]
     attempts = [attempt_on(link, app) for link in (taken, *links)]
-    answers = await asyncio.gather(
-        *(consume.consume(attempt) for attempt in attempts), return_exceptions=True
-    )
-    assert isinstance(answers[0], LinkConsumed)
-    for attempt, answer in zip(attempts[1:], answers[1:], strict=True):
-        assert not isinstance(answer, BaseException)
-        assert answer.row["consumed_by"] == attempt.attempt_id
+    verdicts = await ride_together(consume, attempts)
+    assert [verdict.state for verdict in verdicts] == ["consumed", *["redeemed"] * 5]
+    assert [verdict.row["consumed_by"] for verdict in verdicts[1:]] == [a.attempt_id for a in attempts[1:]]
+    assert pool.sent == ["write", "look"]
 
 
 async def test_an_outcome_that_stays_unknown_is_503_and_the_same_attempt_gets_its_answer_later(
@@ -158,12 +159,8 @@ async def test_winners_are_told_so_even_when_the_others_cannot_be_answered(
 
     free, late = await seeds.link(app), await seeds.link(app, lives_seconds=-1)
     consume = Consume(VerifierStore(AwayAfterWrite(verifier_pool, [])), cache, bell)  # type: ignore[arg-type]
-    won, lost = await asyncio.gather(
-        consume.consume(attempt_on(free, app)),
-        consume.consume(attempt_on(late, app)),
-        return_exceptions=True,
-    )
-    assert not isinstance(won, BaseException)
+    won, lost = await ride_together(consume, [attempt_on(free, app), attempt_on(late, app)])
+    assert won.state == "redeemed"
     assert isinstance(lost, Unavailable)
 
 

@@ -85,10 +85,12 @@ async def test_a_caller_that_leaves_abandons_its_result_and_nobody_elses() -> No
     await settle()
     assert flushes.batches[1] == ["b", "c"]  # on its way all the same: its effect is known to others
     flushes.let_go(1)
-    assert await waiting[1] == "C"
+    async with asyncio.timeout(1):
+        assert await waiting[1] == "C"
     assert leaver.cancelled()
     assert waiting[0].cancelled()
-    await batcher.drain()
+    async with asyncio.timeout(1):
+        await batcher.drain()
 
 
 async def test_what_a_flush_raises_reaches_each_caller() -> None:
@@ -116,7 +118,8 @@ async def test_a_full_queue_is_told_at_once() -> None:
     tasks = submit(batcher, "a", "b", "c")
     await settle()
     with pytest.raises(Unavailable) as refused:
-        await batcher.submit("d")
+        async with asyncio.timeout(1):
+            await batcher.submit("d")
     assert refused.value.retry_after_seconds == 1
     flushes.let_go(0)
     await settle()

@@ -102,6 +102,12 @@ class Unavailable(Refusal):
     code = "unavailable"
 
 
+class InternalFault(Refusal):
+    """A fault of this service."""
+
+    code = "internal_error"
+
+
 class LinkInvalid(Refusal):
     """The link is not known."""
 

@@ -17,7 +17,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from shared.api_keys import ApiKeys
 from shared.cache import Cache
 from shared.clock import monotonic
-from shared.errors import NotFound, Unavailable
+from shared.errors import InternalFault, NotFound, Unavailable
 from shared.http.addresses import client_address
 from shared.http.problems import as_refusal, problem_response
 from shared.http.routes import ApiKey, Call, Route
@@ -102,22 +102,10 @@ def _refuse(route: Route, request: web.Request, error: Exception, request_id: st
     refusal = as_refusal(error)
     if refusal is None:
         log.error("request_failed", route=route.path, exc_info=error)
-        return _fault(request_id)
+        refusal = InternalFault()
     if isinstance(refusal, Unavailable):
         log.warning("unavailable", route=route.path, reason=str(refusal), cause=type(error).__name__)
     return (route.refusal_view or problem_response)(request, refusal, request_id)
-
-
-def _fault(request_id: str) -> web.Response:
-    body = {
-        "type": "about:blank",
-        "title": "A fault of this service",
-        "status": 500,
-        "code": "internal_error",
-    }
-    return web.json_response(
-        {**body, "request_id": request_id}, status=500, content_type="application/problem+json"
-    )
 
 
 def _report(route: Route, request: web.Request, response: web.StreamResponse, seconds: float) -> None:

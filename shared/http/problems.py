@@ -22,6 +22,7 @@ STATUS: Mapping[type[Refusal], int] = {
     errors.IdempotencyConflict: 409,
     errors.RateLimited: 429,
     errors.Unavailable: 503,
+    errors.InternalFault: 500,
     errors.LinkInvalid: 404,
     errors.LinkConsumed: 409,
     errors.LinkExpired: 410,

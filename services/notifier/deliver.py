@@ -72,6 +72,15 @@ def _stated_seconds(ttl_seconds: int, seconds_left: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Sending:
+    """What a message is made and sent with."""
+
+    channels: Mapping[str, Channel]
+    templates: Templates
+    links: LinkMaker
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A finished attempt on its way into the database."""
 
@@ -82,20 +91,11 @@ class Ended:
 class Deliver:
     """Delivers claimed messages. Attempts that end together are written down together."""
 
-    def __init__(
-        self,
-        pool: Pool,
-        channels: Mapping[str, Channel],
-        templates: Templates,
-        links: LinkMaker,
-        rules: RetryRules,
-    ) -> None:
+    def __init__(self, pool: Pool, bell: OutboxBell, sending: Sending, rules: RetryRules) -> None:
         self._pool = pool
-        self._channels = channels
-        self._templates = templates
-        self._links = links
+        self._bell = bell
+        self._sending = sending
         self._rules = rules
-        self._bell = OutboxBell(pool)
         self._finisher: Batcher[Ended, None] = Batcher(
             "finish", self._finish_together, limits=BatchLimits(items=128, flights=1, queue=10_000)
         )
@@ -122,7 +122,6 @@ class Deliver:
 
     async def close(self) -> None:
         await self._finisher.drain()
-        await self._bell.close()
 
     def _over(self, claimed: Claimed) -> Finished | None:
         """A link that is over needs no message."""
@@ -134,14 +133,14 @@ class Deliver:
         return None
 
     async def _send(self, claimed: Claimed) -> Outcome:
-        channel = self._channels.get(claimed.facts.channel)
+        channel = self._sending.channels.get(claimed.facts.channel)
         if channel is None:
             # An operator's omission is no fault of the recipient's: it waits until the link's life ends.
             return TryLater(f"no provider is configured for {claimed.facts.channel}")
         row = claimed.row
         try:
-            content = self._templates.render(
-                row["type"], row["template"], row["locale"], self._links.context(claimed)
+            content = self._sending.templates.render(
+                row["type"], row["template"], row["locale"], self._sending.links.context(claimed)
             )
         except CannotRender as error:
             return Undeliverable(f"cannot be rendered: {error}")

@@ -8,7 +8,7 @@ from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.smtp_pool import SmtpServer
 from services.notifier.channels.twilio import SmsChannel, TwilioMessages, TwilioSender, WhatsAppChannel
 from services.notifier.channels.twilio_http import TwilioAccount
-from services.notifier.deliver import Deliver, LinkMaker
+from services.notifier.deliver import Deliver, LinkMaker, Sending
 from services.notifier.intake import LaneIntake
 from services.notifier.render import BUILT_IN, Templates
 from services.notifier.retry import RetryRules
@@ -25,7 +25,7 @@ from shared.lifecycle import Service, run_service
 from shared.outbox import SQL as OUTBOX_SQL
 from shared.outbox import OutboxBell
 from shared.settings import SettingsProblem, load_settings
-from shared.stores import open_stores
+from shared.stores import Stores, open_stores
 
 _BATCH = 200
 
@@ -56,7 +56,7 @@ async def start(service: Service, settings: NotifierSettings, templates: Templat
         make_edge(settings, cache, None).application(notifier_routes(settings, pool, bell)), health
     )
     for lane in LANES:
-        start_lane(service, settings, LaneParts(lane, pool, templates))
+        start_lane(service, settings, LaneParts(lane, stores, templates))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class LaneParts:
     """What a lane is made of besides the settings."""
 
     lane: str
-    pool: Pool
+    stores: Stores
     templates: Templates
 
 
@@ -79,12 +79,11 @@ def start_lane(service: Service, settings: NotifierSettings, parts: LaneParts) -
         queue_lease_seconds=settings.queue_lease_seconds,
         callback_wait_seconds=settings.callback_wait_seconds,
     )
-    deliver = Deliver(
-        parts.pool, channels, parts.templates, LinkMaker(settings.ring, settings.public_url), rules
-    )
+    links = LinkMaker(settings.ring, settings.public_url)
+    deliver = Deliver(parts.stores.pool, parts.stores.bell, Sending(channels, parts.templates, links), rules)
     service.on_stop(deliver.close)
     intake = LaneIntake(
-        parts.pool,
+        parts.stores.pool,
         deliver,
         concurrency=settings.delivery_concurrency,
         lease_seconds=settings.sending_lease_seconds,

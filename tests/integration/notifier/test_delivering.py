@@ -11,7 +11,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from services.notifier.channels import Channel, Outgoing
-from services.notifier.deliver import Deliver, LinkMaker
+from services.notifier.deliver import Deliver, LinkMaker, Sending
 from services.notifier.intake import LaneIntake
 from services.notifier.outcomes import Delivered, Outcome, TryLater, Undeliverable, Unknown
 from services.notifier.render import BUILT_IN, Templates
@@ -20,6 +20,7 @@ from shared.bus import Event, encode_event
 from shared.consumer import Record
 from shared.database import Pool
 from shared.messages import QUEUED
+from shared.outbox import OutboxBell
 from shared.tokens import make_passcode, new_link_id
 from tests.seeds import PUBLIC_URL, RINGS, SeededLink, Seeds, one_row
 
@@ -52,7 +53,9 @@ class House:
 
     def __init__(self, pool: Pool, channel: Stand, concurrency: int = 8, lease_seconds: float = 60) -> None:
         channels: dict[str, Channel] = {"email": channel, "sms": channel}
-        self.deliver = Deliver(pool, channels, TEMPLATES, LinkMaker(RINGS["notifier"], PUBLIC_URL), RULES)
+        links = LinkMaker(RINGS["notifier"], PUBLIC_URL)
+        self.bell = OutboxBell(pool)
+        self.deliver = Deliver(pool, self.bell, Sending(channels, TEMPLATES, links), RULES)
         self.lane = LaneIntake(pool, self.deliver, concurrency=concurrency, lease_seconds=lease_seconds)
 
     async def handle(self, *records: Record) -> None:
@@ -72,6 +75,7 @@ async def houses(notifier_pool: Pool) -> AsyncIterator[Callable[..., House]]:
     for house in made:
         await house.lane.drain()
         await house.deliver.close()
+        await house.bell.close()
 
 
 @pytest.fixture(autouse=True)

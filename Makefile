@@ -19,7 +19,7 @@ run: set-up
 	@exec $(BIN)/python -m services.cli dev $(ARGS)
 
 test: set-up
-	@exec $(BIN)/pytest $(ARGS)
+	@exec $(BIN)/pytest -m "not browser" $(ARGS)
 
 check: set-up
 	$(BIN)/ruff check

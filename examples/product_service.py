@@ -9,6 +9,7 @@
 """
 
 import argparse
+import hashlib
 import hmac
 import json
 import os
@@ -97,18 +98,20 @@ class Site:
     async def signed_in(self, request: web.Request) -> web.Response:
         if not (code := request.query.get("code")):
             raise web.HTTPNotFound
-        verified = await self.magiclink.exchange_grant(code)
+        asked = request.cookies.get(ASKED, "")
+        # A double click, or Back and the button again, brings the same code twice: with the same key the same browser gets
+        # the same answer (for a minute). The key hangs on the cookie, so the code alone still signs nobody in twice.
+        attempt = hashlib.sha256(f"{asked} {code}".encode()).hexdigest() if asked else None
+        verified = await self.magiclink.exchange_grant(code, idempotency_key=attempt)
         response = web.Response(status=303, headers={"Location": "/"})
         # Login CSRF: an attacker sends the victim here with a code of the attacker's own account, and then reads what
         # the victim does in it. So the link must be the one this browser asked for. Other links can be honest (a
         # reminder, a link opened on the phone): they sign in only after the user has read the address and agreed.
-        asked = request.cookies.get(ASKED, "")
         if asked and hmac.compare_digest(asked.encode(), str(verified.state).encode()):
             self.start_session(response, verified.user)
         else:
             self.pending[key := secrets.token_urlsafe(32)] = verified.user
             self.set_cookie(response, PENDING, key)
-        response.del_cookie(ASKED)
         return response
 
     async def agree(self, request: web.Request) -> web.Response:
@@ -121,7 +124,9 @@ class Site:
 
     async def sign_out(self, request: web.Request) -> web.Response:
         self.sessions.pop(request.cookies.get(SESSION, ""), None)
-        return web.Response(status=303, headers={"Location": "/"})
+        response = web.Response(status=303, headers={"Location": "/"})
+        response.del_cookie(ASKED)  # nobody who presses Back now is signed in again
+        return response
 
     def start_session(self, response: web.Response, user: User) -> None:
         # Always a new id: one that was planted in this browser before must not become a signed-in one.

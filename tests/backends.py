@@ -7,6 +7,7 @@ PostgreSQL and Redis and on Apache Kafka.
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -15,6 +16,7 @@ from services.dev.kafka import ApacheKafka, Tansu
 from services.dev.ports import choose_unfixed
 from services.dev.postgres import Postgres
 from services.dev.redis import RedisServer
+from services.dev.topics import create_topics
 
 Kafka = Tansu | ApacheKafka
 
@@ -75,6 +77,13 @@ async def own_kafka(tmp_path: Path) -> AsyncIterator[Kafka]:
     await broker.start()
     yield broker
     await broker.stop()
+
+
+async def new_topic(broker: Kafka) -> str:
+    """Make a topic of one's own; Apache Kafka makes none by itself here."""
+    topic = f"t-{uuid4()}"
+    await create_topics({"bootstrap_servers": broker.bootstrap}, {topic: 4})
+    return topic
 
 
 def new_postgres(folder: Path) -> Postgres:

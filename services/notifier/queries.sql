@@ -1,11 +1,13 @@
 -- name: claim_messages
 -- The lease before sending: what a redelivery, a rebalance or another replica claims is not here any more. `attempts` names
--- the attempt that the record was meant for, so an old record does not start a retry early.
+-- the attempt that the record was meant for, so an old record does not start a retry early; nor does any record start a
+-- scheduled send before its time.
 WITH wanted AS (
     SELECT m.id
     FROM unnest($1::uuid[], $2::int[]) AS record (id, attempts)
     JOIN magiclink.messages m ON m.id = record.id AND m.attempts = record.attempts
-    WHERE m.status = 'queued'
+    JOIN magiclink.links l ON l.id = m.link_id
+    WHERE m.status = 'queued' AND l.not_before <= now()
     ORDER BY m.id
     FOR UPDATE OF m SKIP LOCKED
 ), claimed AS (

@@ -22,7 +22,7 @@ from shared.cache import Cache
 from shared.consumer import Record, Subscription, consume_batches
 from shared.database import Pool
 from shared.settings import KafkaSettings
-from tests.backends import Kafka
+from tests.backends import Kafka, new_topic
 from tests.seeds import RINGS, SeededApp, Seeds, one_row
 
 SOURCE = "/tests/intake"
@@ -158,7 +158,7 @@ async def test_records_of_a_real_topic_are_taken_once_over_a_restart_of_the_cons
     topics: Kafka, intake: Intake, seeds: Seeds, owner: asyncpg.Connection
 ) -> None:
     app = await seeds.app()
-    topic, group = f"requests-{uuid4()}", f"group-{uuid4()}"
+    topic, group = await new_topic(topics), f"group-{uuid4()}"
     producer = AIOKafkaProducer(bootstrap_servers=topics.bootstrap, acks="all")
     await producer.start()
     for number in range(60):

@@ -255,6 +255,19 @@ async def test_the_surplus_of_an_apps_interactive_messages_is_bulk(
     assert [row["lane"] for row in lanes] == ["interactive", "interactive", "bulk", "bulk"]
 
 
+async def test_an_answer_does_not_tell_whether_the_account_existed(issuer: RunningIssuer) -> None:
+    request = {"email": "known@example.com", "channel": "email"}
+    answers = [await issuer.post("/v1/links", request) for _ in range(2)]
+    assert [status for status, _, _ in answers] == [201, 201]
+    shapes = [_shape(body) for _, body, _ in answers]
+    assert shapes[0] == shapes[1]
+    assert set(answers[0][2]) == set(answers[1][2])
+
+
+def _shape(value: Any) -> Any:
+    return {key: _shape(member) for key, member in value.items()} if isinstance(value, dict) else type(value)
+
+
 async def test_a_scheduled_link_begins_when_it_is_sent(
     issuer: RunningIssuer, owner: asyncpg.Connection
 ) -> None:

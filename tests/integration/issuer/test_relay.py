@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -18,7 +17,7 @@ from shared import outbox
 from shared.database import Pool
 from shared.outbox import OutboxBell, OutboxRow
 from shared.settings import KafkaSettings
-from tests.backends import Kafka
+from tests.backends import Kafka, new_topic
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +79,7 @@ async def until_empty(owner: asyncpg.Connection) -> None:
 async def test_rows_reach_the_topic_and_leave_the_outbox(
     issuer_pool: Pool, topics: Kafka, owner: asyncpg.Connection
 ) -> None:
-    topic = f"t-{uuid4()}"
+    topic = await new_topic(topics)
     await write(issuer_pool, topic, range(1200))
     async with relaying(issuer_pool, topics, "events"), reading(topics, topic) as consumer:
         found = await take(consumer, 1200)
@@ -89,7 +88,7 @@ async def test_rows_reach_the_topic_and_leave_the_outbox(
 
 
 async def test_three_replicas_relay_every_row_once(issuer_pool: Pool, topics: Kafka) -> None:
-    topic = f"t-{uuid4()}"
+    topic = await new_topic(topics)
     await write(issuer_pool, topic, range(3000))
     async with relaying(issuer_pool, topics, "events", count=3), reading(topics, topic) as consumer:
         found = await take(consumer, 3000)
@@ -100,7 +99,7 @@ async def test_three_replicas_relay_every_row_once(issuer_pool: Pool, topics: Ka
 async def test_a_row_waits_until_it_is_due_and_then_goes_without_a_wake_up(
     issuer_pool: Pool, topics: Kafka
 ) -> None:
-    topic = f"t-{uuid4()}"
+    topic = await new_topic(topics)
     due_at = datetime.now(UTC) + timedelta(seconds=2)
     async with relaying(issuer_pool, topics, "bulk"), reading(topics, topic) as consumer:
         await write(issuer_pool, topic, range(1), "bulk", due_at)
@@ -110,7 +109,7 @@ async def test_a_row_waits_until_it_is_due_and_then_goes_without_a_wake_up(
 
 
 async def test_a_lane_with_a_broken_neighbour_goes_on(issuer_pool: Pool, topics: Kafka) -> None:
-    topic = f"t-{uuid4()}"
+    topic = await new_topic(topics)
     await write(issuer_pool, topic, range(5000), "bulk")
     async with relaying(issuer_pool, topics, "interactive") as relays, reading(topics, topic) as consumer:
         await write(issuer_pool, topic, range(1), "interactive")
@@ -137,7 +136,7 @@ async def test_the_bell_of_another_process_wakes_the_relay_before_its_poll(
 async def test_a_dead_broker_loses_nothing_and_holds_no_locks(
     issuer_pool: Pool, own_kafka: Kafka, owner: asyncpg.Connection
 ) -> None:
-    topic = f"t-{uuid4()}"
+    topic = await new_topic(own_kafka)
     async with relaying(issuer_pool, own_kafka, "events") as relays:
         await write(issuer_pool, topic, range(10))
         relays[0].wake()

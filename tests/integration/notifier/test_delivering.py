@@ -251,6 +251,23 @@ async def test_only_a_queued_message_is_claimed(
     assert (await row_of(owner, message_id))["status"] == status
 
 
+async def test_no_record_starts_a_scheduled_send_before_its_time(
+    houses: Callable[..., House], seeds: Seeds, owner: asyncpg.Connection
+) -> None:
+    message_id = await queued(seeds, starts_in_seconds=60)
+    channel = Stand()
+    house = houses(channel)
+    await house.handle(record(message_id))
+    assert channel.sent == []
+    await owner.execute(
+        "UPDATE magiclink.links SET not_before = now()"
+        " WHERE id = (SELECT link_id FROM magiclink.messages WHERE id = $1)",
+        message_id,
+    )
+    await house.handle(record(message_id))
+    assert len(channel.sent) == 1
+
+
 async def test_a_worker_paused_past_its_lease_changes_nothing(
     houses: Callable[..., House], seeds: Seeds, owner: asyncpg.Connection
 ) -> None:

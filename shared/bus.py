@@ -39,7 +39,6 @@ TOPICS: Mapping[str, int] = {
     EVENTS: 24,
 }
 
-CONTENT_TYPE = "application/cloudevents+json; charset=UTF-8"
 _FORMAT = JSONFormat()
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from shared.bus import Event
+from shared.database import Row
 from shared.outbox import OutboxRow, delivery_row, lifecycle_row
 
 QUEUED = "magiclink.message.queued.v1"
@@ -21,6 +22,11 @@ class MessageFacts:
     user_id: UUID
     channel: str
     lane: str
+
+    @classmethod
+    def of(cls, row: Row) -> "MessageFacts":
+        """Return the facts of a row of `messages`."""
+        return cls(row["id"], row["link_id"], row["app_id"], row["user_id"], row["channel"], row["lane"])
 
     def data(self) -> dict[str, str]:
         names = ("message_id", "link_id", "app_id", "user_id", "channel", "lane")

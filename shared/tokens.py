@@ -29,7 +29,6 @@ PASSCODE_ALPHABETS = {
     "letters": "ABCDEFGHJKLMNPQRSTUVWXYZ",  # no I and O: read aloud and typed from paper
     "alphanumeric": "23456789ABCDEFGHJKLMNPQRSTUVWXYZ",
 }
-PASSCODE_STRATEGIES = (*PASSCODE_ALPHABETS, "bytes")
 
 
 @dataclass(frozen=True, slots=True)

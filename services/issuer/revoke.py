@@ -99,7 +99,5 @@ def _event_row(row: Row, headers: Mapping[str, str]) -> OutboxRow:
 
 
 def _message_event_row(row: Row, headers: Mapping[str, str]) -> OutboxRow:
-    facts = MessageFacts(
-        row["id"], row["link_id"], row["app_id"], row["user_id"], row["channel"], row["lane"]
-    )
+    facts = MessageFacts.of(row)
     return message_row(SOURCE, facts, Told("revoked", row["attempts"], None), headers)

@@ -74,9 +74,7 @@ class Sweeper:
             queued = [row for row in rows if row["status"] == "queued"]
             events = []
             for row in queued:
-                facts = MessageFacts(
-                    row["id"], row["link_id"], row["app_id"], row["user_id"], row["channel"], row["lane"]
-                )
+                facts = MessageFacts.of(row)
                 events.append(queued_row(SOURCE, facts, Queueing(row["attempts"], row["requeues"]), {}))
             await outbox.append(connection, events)
         for row in rows:

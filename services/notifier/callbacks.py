@@ -70,9 +70,7 @@ class TwilioCallbacks:
             )
             if row is None:
                 return  # nothing new, or nothing of ours
-            facts = MessageFacts(
-                row["id"], row["link_id"], row["app_id"], row["user_id"], row["channel"], row["lane"]
-            )
+            facts = MessageFacts.of(row)
             await outbox.append(
                 connection,
                 [

@@ -53,9 +53,7 @@ async def claim_messages(
     rows = await pool.fetch(SQL.claim_messages, [i for i, _ in wanted], [n for _, n in wanted], lease_seconds)
     return [
         Claimed(
-            facts=MessageFacts(
-                row["id"], row["link_id"], row["app_id"], row["user_id"], row["channel"], row["lane"]
-            ),
+            facts=MessageFacts.of(row),
             attempt=row["attempts"],
             requeues=row["requeues"],
             row=row,

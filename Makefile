@@ -30,9 +30,9 @@ check: set-up
 
 lock: set-up
 	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/python -m pip install -q uv
-	.cache/lock/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 \
+	.cache/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 		requirements/runtime.in -o requirements/runtime.txt
-	.cache/lock/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 \
+	.cache/lock/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 		-c requirements/runtime.txt requirements/dev.in -o requirements/dev.txt
 
 clean:

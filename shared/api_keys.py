@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from shared.database import Pool
+from shared.database import Pool, Row
 from shared.errors import Unauthorized
 from shared.fresh import FreshCache
-from shared.http.routes import Caller
+from shared.http.routes import Caller, KeyLimits
 from shared.sql_blocks import SqlBlocks
 from shared.tokens import new_link_id
 
@@ -80,4 +80,17 @@ class ApiKeys:
 
     async def _load(self, key_hash: bytes) -> Caller | None:
         row = await self._pool.fetchrow(SQL.find_key, key_hash)
-        return Caller(row["id"], row["app_id"], frozenset(row["scopes"])) if row else None
+        return Caller(row["id"], row["app_id"], frozenset(row["scopes"]), _limits(row)) if row else None
+
+
+def _limits(row: Row) -> KeyLimits:
+    def one_of(column: str) -> frozenset[str] | None:
+        return None if row[column] is None else frozenset(row[column])
+
+    redirect_urls = row["redirect_urls"]
+    return KeyLimits(
+        types=one_of("types"),
+        redirect_urls=None if redirect_urls is None else tuple(redirect_urls),
+        max_ttl_seconds=row["max_ttl_seconds"],
+        recipient_domains=one_of("recipient_domains"),
+    )

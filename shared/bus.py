@@ -23,10 +23,13 @@ DELIVERIES: Mapping[str, str] = {
     "bulk": "magiclink.deliveries.bulk",
 }
 EVENTS = "magiclink.events"
+# From the verifier's page of an expired link to the issuer. A topic of its own: who may write link requests may not renew links.
+RENEWALS = "magiclink.renewals"
 LANES = ("interactive", "bulk")
 # A group a lane: a rebalance of one does not stop the other.
 NOTIFIER_GROUPS: Mapping[str, str] = {lane: f"magiclink-notifier-{lane}" for lane in LANES}
 INTAKE_GROUP = "magiclink-intake"
+RENEWAL_GROUP = "magiclink-renewals"
 
 # 24 partitions a lane to start (DESIGN §11); dead letters need no parallel readers.
 TOPICS: Mapping[str, int] = {
@@ -37,6 +40,8 @@ TOPICS: Mapping[str, int] = {
     DELIVERIES["bulk"]: 24,
     f"{DELIVERIES['bulk']}.dlq": 1,
     EVENTS: 24,
+    RENEWALS: 6,
+    f"{RENEWALS}.dlq": 1,
 }
 
 _FORMAT = JSONFormat()

@@ -148,3 +148,33 @@ class GrantInvalid(Refusal):
     """The code is unknown, used or late."""
 
     code = "grant_invalid"
+
+
+class PasscodeInvalid(Refusal):
+    """The passcode is wrong, used, late or locked."""
+
+    code = "passcode_invalid"
+
+
+class PairingRequired(Refusal):
+    """The link works only in the browser that asked for it, or by its passcode."""
+
+    code = "pairing_required"
+
+
+class ScannerRefused(Refusal):
+    """A program that examines mails may not redeem links."""
+
+    code = "scanner_refused"
+
+
+class LinkOver(Refusal):
+    """The link was consumed, revoked or superseded, or has expired: there is nothing left to send."""
+
+    code = "link_over"
+
+
+class AlreadySent(Refusal):
+    """The link was sent already; resend it instead."""
+
+    code = "already_sent"

@@ -22,6 +22,7 @@ from shared.recipients import RecipientInvalid, normalize_email, normalize_phone
 Channel = Literal["none", "email", "sms", "whatsapp"]
 LinkType = Literal["login", "verify_identifier", "invite"]
 Lane = Literal["interactive", "bulk"]
+Binding = Literal["none", "prefer", "require"]
 
 STATE_MAX_BYTES = 4096
 MIN_TTL_SECONDS = 30
@@ -121,6 +122,8 @@ class LinkRequest(BaseModel):
     lane: Lane | None = None
     passcode: Annotated[bool, Field(strict=True)] = False
     client: AskerInfo | None = None
+    binding: Binding = "prefer"
+    slot: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] | None = None
     code_challenge: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")] | None = None
 
     @model_validator(mode="after")

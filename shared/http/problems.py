@@ -30,6 +30,11 @@ STATUS: Mapping[type[Refusal], int] = {
     errors.LinkNotYetValid: 409,
     errors.LinkInProgress: 409,
     errors.GrantInvalid: 400,
+    errors.PasscodeInvalid: 400,
+    errors.PairingRequired: 403,
+    errors.ScannerRefused: 403,
+    errors.LinkOver: 409,
+    errors.AlreadySent: 409,
 }
 
 

@@ -22,12 +22,30 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """What a key may ask for within its app; None: whatever the app allows.
+
+    `types` of links; `redirect_urls` as an app lists them; `recipient_domains`, lower case, so that a key with them reaches
+    e-mail addresses in these domains only, and no phone.
+    """
+
+    types: frozenset[str] | None = None
+    redirect_urls: tuple[str, ...] | None = None
+    max_ttl_seconds: int | None = None
+    recipient_domains: frozenset[str] | None = None
+
+
+NO_LIMITS = KeyLimits()
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, as its API key says: its app and what it may do."""
+    """Who calls, as its API key says: its app, what it may do, and how far that goes."""
 
     key_id: UUID
     app_id: UUID
     scopes: frozenset[str]
+    limits: KeyLimits = NO_LIMITS
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes
@@ -102,6 +120,20 @@ class Public:
 
 
 @dataclass(frozen=True, slots=True)
+class Described:
+    """What the OpenAPI document says of a route beyond its path: models of the query, the body and each answer by status.
+
+    The handler's docstring is the summary. None stands for an answer that is not JSON, with its media type in `media_type`.
+    """
+
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    answers: Mapping[int, type[BaseModel] | None] = field(default_factory=dict)
+    refusals: tuple[type[Refusal], ...] = ()
+    media_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One route. `tokens` is what a call takes from the buckets of its address and key."""
 
@@ -113,6 +145,7 @@ class Route:
     max_body_bytes: int = SMALL_BODY_BYTES
     refusal_view: RefusalView | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    described: Described | None = None
 
 
 async def read_body(request: web.Request, max_bytes: int) -> bytes:

@@ -52,6 +52,8 @@ def test_every_field_that_breaks_a_rule_is_named_at_once() -> None:
             "passcode": "yes",
             "client": {"ip": "1.2.3.4.5", "user_agent": "x" * 513, "port": 1},
             "code_challenge": "short",
+            "binding": "maybe",
+            "slot": "A slot!",
             "surprise": 1,
         }
     )

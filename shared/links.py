@@ -103,28 +103,48 @@ class AskerInfo(BaseModel):
 class LinkRequest(BaseModel):
     """What `POST /v1/links` takes, and each item of a batch, and the data of a `magiclink.link.requested.v1` event."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     user_id: UUID | None = None
+    """A user of the app; or name one by `email` or `phone`, exactly one of the three."""
     email: Email | None = None
+    """The user with this address, made if there is none."""
     phone: Phone | None = None
+    """The user with this number (E.164), made if there is none."""
     type: LinkType = "login"
+    """What the link is for: it words the message and the page. `verify_identifier` marks the address as verified."""
     redirect_url: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
+    """Where the button leads: a URL on the app's allow-list, or a path under its base URL. Default: the app's."""
     ttl_seconds: Annotated[int, Field(strict=True, ge=MIN_TTL_SECONDS, le=MAX_TTL_SECONDS)] | None = None
+    """How long the link lives. Default: the app's."""
     channel: Channel = "none"
+    """What the link is sent by. `none`: it is not sent, the product hands it on."""
     locale: Locale | None = None
+    """Language of message and pages (BCP 47), such as `pt-BR`. Default: the app's."""
     time_zone: TimeZone | None = None
+    """Zone that times are told in (IANA), such as `Europe/Berlin`."""
     template: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] | None = None
+    """Another template than that of the type."""
     template_data: SmallObject = Field(default_factory=dict)
+    """Values for the template, at most 4 KB as JSON."""
     state: SmallJson = None
+    """Any JSON up to 4 KB; comes back unchanged."""
     metadata: SmallObject = Field(default_factory=dict)
+    """Any JSON object up to 4 KB; kept with the link."""
     send_at: AwareDatetime | None = None
+    """When to send. The link is made at once, its life begins then."""
     lane: Lane | None = None
+    """`interactive` for somebody who waits, `bulk` for the rest. Default: by the way the request came."""
     passcode: Annotated[bool, Field(strict=True)] = False
+    """Put a passcode into the message as well: two doors, one use."""
     client: AskerInfo | None = None
+    """Who asked, as the product saw it."""
     binding: Binding = "prefer"
+    """`prefer`: the browser that was paired needs no click. `require`: only that browser, or the passcode. `none`: no pairing."""
     slot: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] | None = None
+    """Only the newest link of a user, type and slot works."""
     code_challenge: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")] | None = None
+    """PKCE (RFC 7636, S256): the exchange then needs the verifier."""
 
     @model_validator(mode="after")
     def _one_recipient(self) -> Self:
@@ -144,7 +164,9 @@ class RequestedLink(LinkRequest):
     """The data of a link request on Kafka: the request, the app it is for, and a channel, because nobody reads an answer."""
 
     app_id: UUID
+    """The app, which must allow link requests over Kafka."""
     channel: Literal["email", "sms", "whatsapp"]
+    """What the link is sent by."""
 
 
 def link_view(row: Row) -> dict[str, Any]:

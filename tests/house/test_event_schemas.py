@@ -8,6 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.house.event_types import events_of_python, events_of_sql, produced_types
+from tests.house.events_page import PAGE, example_of, page
 from tests.house.requested_schema import EVENT_TYPE, FOLDER, requested_schema, written
 
 SCHEMAS: dict[str, dict[str, Any]] = {
@@ -75,6 +76,15 @@ def test_an_event_that_a_statement_produces_has_the_members_of_its_schema(event:
 def test_every_type_but_the_request_was_seen_being_produced() -> None:
     seen = {event["type"] for event in EVENTS} | {event["type"].strip("'") for event in events_of_sql()}
     assert produced_types() - seen == {EVENT_TYPE}
+
+
+@pytest.mark.parametrize("event_type", SCHEMAS)
+def test_the_example_on_the_page_keeps_to_its_schema(event_type: str) -> None:
+    assert faults(example_of(SCHEMAS[event_type])) == []
+
+
+def test_the_page_about_events_says_what_the_schemas_say() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "write it anew: python -m tests.house.events_page"
 
 
 @pytest.mark.parametrize("event_type", sorted(set(SCHEMAS) - {EVENT_TYPE}))

@@ -106,10 +106,9 @@ def _kind(rule: dict[str, Any]) -> str:
 
 
 def _example(name: str, rule: dict[str, Any], schema: dict[str, Any]) -> Any:
-    if "const" in rule:
-        return rule["const"]
-    if "enum" in rule:
-        return rule["enum"][-1] if name == "source" else rule["enum"][0]
+    if "const" in rule or "enum" in rule:
+        choices = rule.get("enum", [rule.get("const")])
+        return choices[-1] if name == "source" else choices[0]
     if rule.get("type") == "object":
         return {field: _example(field, part, schema) for field, part in rule.get("properties", {}).items()}
     if "pattern" in rule:
@@ -117,11 +116,9 @@ def _example(name: str, rule: dict[str, Any], schema: dict[str, Any]) -> Any:
         subject = _IDS["message_id" if about_message else "link_id"]
         text = rule["pattern"].strip("^$").replace(_UUID, _IDS.get(name, subject))
         return re.sub(r"\[0-9\]\+", "1", text).replace("\\", "")
-    if rule.get("format") == "date-time":
-        return _MOMENT
     if rule.get("type") == "integer":
         return max(1, rule.get("minimum", 1))
-    return {"provider": "smtp"}.get(name, name)
+    return _MOMENT if rule.get("format") == "date-time" else {"provider": "smtp"}.get(name, name)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -16,6 +16,7 @@ import asyncpg
 from services.dev.cluster import Cluster
 from services.dev.demo_app import ensure_demo_app
 from services.dev.plan import Plan
+from shared.api_keys import SCOPES
 
 REDIRECT = "/signed-in"
 
@@ -74,6 +75,58 @@ class House:
             "POST", f"{url}/v1/links/verify", {"token": token, "jwt": False}, key=key
         )
         return status, body
+
+    async def ask(self, **fields: Any) -> dict[str, Any]:
+        """Ask for one link; return it with its secrets."""
+        body = {"redirect_url": REDIRECT, **fields}
+        status, answer, _ = await self.call("POST", f"{self.issuer_url}/v1/links", body)
+        assert status == 201, answer
+        link: dict[str, Any] = answer["link"]
+        return link
+
+    async def history(self, link: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `{link, messages, timeline}` of a link."""
+        status, told, _ = await self.call("GET", f"{self.issuer_url}/v1/links/{link['id']}")
+        assert status == 200, told
+        history: dict[str, Any] = told
+        return history
+
+    async def until_message(
+        self, link: Mapping[str, Any], *statuses: str, seconds: float = 30
+    ) -> dict[str, Any]:
+        """Wait until the newest message of a link has one of these statuses; return the link's history."""
+        deadline = monotonic() + seconds
+        while True:
+            told = await self.history(link)
+            newest = told["messages"][-1]
+            if newest["status"] in statuses:
+                return told
+            assert monotonic() < deadline, (
+                f"still {newest['status']} after {seconds} s: {newest['last_error']}"
+            )
+            await asyncio.sleep(0.1)
+
+    async def new_app(self, **settings: Any) -> "House":
+        """Make an app on the same cluster; return the house as it sees it, with a key of all scopes but those over apps."""
+        body = {"name": "Another", "base_url": self.cluster.site_url, **settings}
+        status, app, _ = await self.call("POST", f"{self.issuer_url}/v1/apps", body)
+        assert status == 201, app
+        key = await self.new_key(app["id"], [scope for scope in SCOPES if not scope.startswith("apps:")])
+        return replace(self, app_id=app["id"], api_key=key)
+
+    async def new_key(self, app_id: str, scopes: list[str], **limits: Any) -> str:
+        """Make a key of an app; return its text."""
+        body = {"name": "test", "scopes": scopes, **limits}
+        status, key, _ = await self.call("POST", f"{self.issuer_url}/v1/apps/{app_id}/keys", body)
+        assert status == 201, key
+        return str(key["key"])
+
+    async def fail(self, *rules: dict[str, Any]) -> None:
+        """Tell the inbox how to fail, in the place of what it was told before."""
+        async with self.session.put(
+            f"{self.cluster.inbox_url}/api/failures", json={"rules": rules}
+        ) as response:
+            assert response.status == 200, await response.text()
 
     async def inbox(self, **query: str) -> list[dict[str, Any]]:
         async with self.session.get(f"{self.cluster.inbox_url}/api/messages", params=query) as response:

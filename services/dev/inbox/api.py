@@ -6,6 +6,10 @@ from typing import Any
 from aiohttp import web
 
 from services.dev.inbox.mailbox import CHANNELS, CaughtMessage, Filter, Mailbox
+from services.dev.inbox.problem import problem
+from services.dev.inbox.rendering import passcode_of
+from services.dev.inbox.segments import count_segments, encoding_of
+from services.dev.inbox.statuses import Report
 
 
 class Api:
@@ -25,17 +29,18 @@ class Api:
         ]
 
     async def list_messages(self, request: web.Request) -> web.Response:
-        """`?to=&channel=`, newest first."""
+        """`?to=&channel=&q=`, newest first."""
         channel = next((known for known in CHANNELS if known == request.query.get("channel")), None)
         if channel is None and request.query.get("channel"):
-            return _problem(400, "channel_unknown", f"channel is one of {', '.join(CHANNELS)}")
-        wanted = Filter(to=request.query.get("to") or None, channel=channel)
+            return problem(400, "channel_unknown", f"channel is one of {', '.join(CHANNELS)}")
+        words = request.query.get("q", "").strip() or None
+        wanted = Filter(to=request.query.get("to") or None, channel=channel, words=words)
         return web.json_response([summary(message) for message in self._mailbox.newest_first(wanted)])
 
     async def show_message(self, request: web.Request) -> web.Response:
         message = self._mailbox.get(request.match_info["id"])
         if message is None:
-            return _problem(
+            return problem(
                 404, "message_unknown", "no such message, or it was deleted or pushed out by newer ones"
             )
         return web.json_response(details(message))
@@ -71,20 +76,33 @@ def summary(message: CaughtMessage) -> dict[str, Any]:
 
 
 def details(message: CaughtMessage) -> dict[str, Any]:
-    """The summary, `headers` as pairs (a name may come twice) and the raw `source` as text."""
+    """The summary, `headers` as pairs (a name may come twice), the raw `source` as text, and what became of it."""
     return {
         **summary(message),
         "headers": [list(pair) for pair in message.headers],
         "source": message.source.decode("utf-8", "replace"),
+        "unread": message.unread,
+        "passcode": passcode_of(message),
+        "segments": count_segments(message.text) if message.channel == "sms" else None,
+        "encoding": encoding_of(message.text) if message.channel == "sms" else None,
+        "template": _template(message),
+        "status": message.status,
+        "reports": [_report(report) for report in message.reports],
+        "note": message.note,
     }
 
 
-def _problem(status: int, code: str, detail: str) -> web.Response:
-    body = {
-        "type": "about:blank",
-        "title": code.replace("_", " "),
-        "status": status,
-        "code": code,
-        "detail": detail,
+def _template(message: CaughtMessage) -> dict[str, Any] | None:
+    template = message.template
+    if template is None:
+        return None
+    return {"content_sid": template.content_sid, "variables": dict(template.variables)}
+
+
+def _report(report: Report) -> dict[str, Any]:
+    return {
+        "status": report.status,
+        "at": report.at.isoformat(),
+        "error_code": report.error_code,
+        "callback": report.answer,
     }
-    return web.json_response(body, status=status, content_type="application/problem+json")

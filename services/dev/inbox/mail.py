@@ -1,18 +1,11 @@
-"""E-mail: an SMTP server in our own loop that takes everything and delivers it to the mailbox."""
+"""Reading an e-mail as a person would; what it holds is untouched and untrusted."""
 
-import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from email import message_from_bytes, policy
 from email.errors import MessageError
 from email.message import EmailMessage
 
 import structlog
-from aiosmtpd.smtp import SMTP, Envelope, Session
-
-from services.dev.inbox.links import find_links
-from services.dev.inbox.mailbox import CaughtMessage, Mailbox
 
 _log = structlog.get_logger()
 
@@ -65,34 +58,3 @@ def _body(message: EmailMessage, kind: str) -> str | None:
     except LookupError:  # a charset that nobody knows
         content = payload.decode("utf-8", "replace")
     return content.replace("\r\n", "\n")
-
-
-class MailHandler:
-    """What aiosmtpd calls for each e-mail. Each recipient gets a message of its own, as in a real mailbox."""
-
-    def __init__(self, mailbox: Mailbox, now: Callable[[], datetime]) -> None:
-        self._mailbox = mailbox
-        self._now = now
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: ARG002, N802
-        content = envelope.content or b""
-        source = content if isinstance(content, bytes) else content.encode("utf-8", "surrogateescape")
-        mail = read_mail(source)
-        links = find_links(mail.text, mail.html)
-        for recipient in envelope.rcpt_tos:
-            message = CaughtMessage(
-                id=uuid.uuid4().hex,
-                channel="email",
-                to=recipient,
-                sender=mail.sender or envelope.mail_from or "",
-                subject=mail.subject,
-                text=mail.text,
-                html=mail.html,
-                links=links,
-                received_at=self._now(),
-                headers=mail.headers,
-                source=source,
-            )
-            self._mailbox.add(message)
-            _log.info("message_caught", channel="email", message_id=message.id)
-        return "250 2.0.0 Ok: caught by the dev inbox"

@@ -6,7 +6,7 @@ import weakref
 
 from aiosmtpd.smtp import SMTP
 
-from services.dev.inbox.mail import MailHandler
+from services.dev.inbox.mail_handler import MailHandler
 from services.dev.inbox.mailbox import MESSAGE_BYTES
 
 

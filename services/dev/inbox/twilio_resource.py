@@ -1,11 +1,13 @@
 """Twilio's Message resource, with every property that its OpenAPI description has."""
 
 import secrets
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 
 from services.dev.inbox.segments import count_segments
+from services.dev.inbox.statuses import Report
 from services.dev.inbox.twilio_rules import SendRequest
 
 API_VERSION = "2010-04-01"
@@ -56,6 +58,22 @@ def message_resource(
         "subresource_uris": {"media": f"{uri}/Media.json"},
         "to": prefix + request.to,
         "uri": f"{uri}.json",
+    }
+
+
+def current_resource(created: Mapping[str, Any], reports: Sequence[Report]) -> dict[str, Any]:
+    """Return the resource as a fetch shows it: with what became of the message since it was created."""
+    if len(reports) < 2:
+        return dict(created)
+    last = reports[-1]
+    left = next((report.at for report in reports if report.status == "sent"), None)
+    return {
+        **created,
+        "status": last.status,
+        "date_updated": format_datetime(last.at),
+        "date_sent": format_datetime(left) if left else None,
+        "error_code": last.error_code,
+        "error_message": last.words,
     }
 
 

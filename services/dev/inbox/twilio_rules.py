@@ -55,6 +55,7 @@ class SendRequest:
     content_variables: dict[str, Any]
     media_urls: tuple[str, ...]
     scheduled: bool
+    status_callback: str | None
 
 
 def check(form: Form) -> SendRequest:
@@ -76,6 +77,7 @@ def check(form: Form) -> SendRequest:
         content_variables=_content_variables(parameters),
         media_urls=tuple(parameters.get("MediaUrl", ())),
         scheduled="ScheduleType" in parameters,
+        status_callback=parameters.get("StatusCallback"),
     )
 
 

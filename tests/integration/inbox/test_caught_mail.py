@@ -26,7 +26,8 @@ async def test_a_single_message_adds_headers_and_source(client: InboxClient) -> 
     message = await client.get_json(f"/api/messages/{listed['id']}")
     assert dict(message["headers"])["Message-ID"] == "<0190@demo.example>"
     assert "Message-ID: <0190@demo.example>" in message["source"]
-    assert {**listed, "headers": message["headers"], "source": message["source"]} == message
+    assert {**message, **listed} == message
+    assert (message["unread"], message["passcode"], message["status"]) == (True, None, None)
 
 
 async def test_each_recipient_gets_the_mail(client: InboxClient) -> None:

@@ -61,3 +61,30 @@ async def test_every_answer_is_locked_down(client: InboxClient, path: str) -> No
         assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
         assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/api/messages"),
+        ("POST", "/clear"),
+        ("PUT", "/api/failures"),
+        ("DELETE", "/api/failures"),
+        ("POST", "/failures"),
+        ("POST", "/failures/clear"),
+        ("POST", "/failures/x/remove"),
+        ("POST", "/messages/x/status"),
+        ("POST", "/api/messages/x/status"),
+        ("POST", "/no/such/path"),
+    ],
+)
+async def test_another_sites_page_changes_nothing(client: InboxClient, method: str, path: str) -> None:
+    await client.send_mail("hello")
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Host": "evil.example"},
+    ):
+        async with client.http.request(method, path, headers=headers, json={"rules": []}) as answer:
+            assert answer.status == 403
+    assert len(await client.get_json("/api/messages")) == 1

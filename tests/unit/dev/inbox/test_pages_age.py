@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.dev.inbox.pages import ago
+from services.dev.inbox.rendering import ago
 
 
 @pytest.mark.parametrize(

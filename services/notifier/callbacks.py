@@ -13,11 +13,11 @@ from aiohttp import web
 from twilio.request_validator import RequestValidator
 
 from services.notifier.outcomes import provider_words
-from services.notifier.store import SOURCE, SQL
+from services.notifier.store import SOURCE, SQL, LifeOf, begin_lives, lock_unaccepted_links
 from shared import outbox
-from shared.database import Pool
+from shared.database import Connection, Pool
 from shared.errors import FieldProblem, Forbidden, Invalid, Malformed
-from shared.http.routes import SMALL_BODY_BYTES, Call, Public, Route, read_body
+from shared.http.routes import SMALL_BODY_BYTES, Call, Described, Public, Route, read_body
 from shared.messages import MessageFacts, Told, message_row
 from shared.outbox import OutboxBell
 
@@ -33,6 +33,7 @@ _STATUS: Mapping[str, str] = {
     "undelivered": "undelivered",
     "failed": "failed",
 }
+_ACCEPTED = frozenset({"accepted", "delivered"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,18 @@ class TwilioCallbacks:
     callback_url: str
 
     def routes(self) -> list[Route]:
-        return [Route("POST", PATH, self.receive, Public("signed by Twilio"))]
+        return [
+            Route(
+                "POST",
+                PATH,
+                self.receive,
+                Public("signed by Twilio"),
+                described=Described(answers={204: None}, refusals=(Forbidden, Malformed, Invalid)),
+            )
+        ]
 
     async def receive(self, call: Call) -> web.Response:
+        """Take what Twilio says of a message (a form, `X-Twilio-Signature`)."""
         fields = _form(await read_body(call.request, SMALL_BODY_BYTES))
         # An attacker without the auth token cannot make this header; the validator compares in constant time.
         url = f"{self.callback_url}{call.request.path_qs}"
@@ -65,11 +75,14 @@ class TwilioCallbacks:
         code = fields.get("ErrorCode")
         words = provider_words(f"{code}: {fields.get('ErrorMessage', '')}".rstrip(": ")) if code else None
         async with self.pool.acquire() as connection, connection.transaction():
+            life = await self._life(connection, named[0]) if status in _ACCEPTED else []
+            await lock_unaccepted_links(connection, life)
             row = await connection.fetchrow(
                 SQL.apply_callback, *named, status, fields.get("MessageSid"), words
             )
             if row is None:
                 return  # nothing new, or nothing of ours
+            await begin_lives(connection, life)
             facts = MessageFacts.of(row)
             await outbox.append(
                 connection,
@@ -81,6 +94,11 @@ class TwilioCallbacks:
             )
         self.bell.ring()
         log.info("delivery_reported", message_id=str(row["id"]), status=status)
+
+    async def _life(self, connection: Connection, message_id: UUID) -> list[LifeOf]:
+        """The link of the message: after an unknown outcome its life begins with this report."""
+        row = await connection.fetchrow(SQL.link_of_message, message_id)
+        return [LifeOf(row["link_id"], row["app_id"])] if row is not None else []
 
 
 def _form(body: bytes) -> dict[str, str]:

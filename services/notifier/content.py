@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 
 class CannotRender(Exception):  # noqa: N818 - states the fact
@@ -29,22 +30,49 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class Brand:
+    """How an app appears in its messages. `colour` is `#rrggbb`; URLs that are not https are left out."""
+
+    app_name: str
+    sender_name: str | None = None
+    colour: str | None = None
+    support_url: str | None = None
+    logo_url: str | None = None
+    footer: str | None = None
+
+    @classmethod
+    def of(cls, app_name: str, branding: Mapping[str, object] | None, sender_name: str | None) -> "Brand":
+        """Read an app's `branding`; what is missing there, or no text, is left out."""
+        given = {name: value for name, value in (branding or {}).items() if isinstance(value, str) and value}
+        return cls(
+            app_name=given.get("product_name", app_name),
+            sender_name=sender_name,
+            colour=given.get("colour"),
+            support_url=given.get("support_url"),
+            logo_url=given.get("logo_url"),
+            footer=given.get("footer"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class MessageContext:
     """What the templates may use.
 
-    `app_name`, `sender_name` and `brand_colour` (`#rrggbb`) come from the app's settings; `template_data` and
-    `asker_user_agent` come from outside and are treated as hostile. `recipient` is shown as given: mask it before if
-    it shall be masked. `ttl_seconds` is how long the link lives after acceptance; messages state the duration, not
-    the time (DESIGN §6).
+    `brand` comes from the app's settings; `template_data` and `asker_user_agent` come from outside and are treated as
+    hostile. `recipient` is shown as given: mask it before if it shall be masked. `ttl_seconds` is how long the link
+    lives after acceptance; messages state the duration (DESIGN §6). `valid_until` is None where the life has not begun.
+    `time_zone` is the user's, an IANA name. `app_id` chooses the app's own templates.
     """
 
-    app_name: str
+    brand: Brand
     url: str = field(repr=False)
     ttl_seconds: int
     recipient: str
+    asked_at: datetime
     passcode: str | None = field(default=None, repr=False)
     asker_ip: str | None = None
     asker_user_agent: str | None = None
     template_data: Mapping[str, object] = field(default_factory=dict, repr=False)
-    sender_name: str | None = None
-    brand_colour: str | None = None
+    valid_until: datetime | None = None
+    time_zone: str | None = None
+    app_id: str | None = None

@@ -14,10 +14,19 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from services.notifier.channels import Channel, Outgoing
+from services.notifier.channels.mail import Unsendable, mailbox
 from services.notifier.outcomes import Outcome, TryLater, Undeliverable
-from services.notifier.render import CannotRender, MessageContext, Templates
+from services.notifier.render import Brand, CannotRender, MessageContext, Templates
 from services.notifier.retry import RetryRules, conclude
-from services.notifier.store import SOURCE, Claimed, Finished, finish_attempts
+from services.notifier.store import (
+    SOURCE,
+    Claimed,
+    Finished,
+    LifeOf,
+    begin_lives,
+    finish_attempts,
+    lock_unaccepted_links,
+)
 from shared import outbox
 from shared.batching import Batcher, BatchLimits
 from shared.clock import monotonic
@@ -51,17 +60,19 @@ class LinkMaker:
             ref = LinkRef(row["kid"], claimed.facts.link_id)
             passcode = make_passcode(self.ring, ref, row["passcode_epoch"], row["passcode_format"])
         client: Mapping[str, Any] = row["client"] or {}
-        branding: Mapping[str, Any] = row["branding"] or {}
         return MessageContext(
-            app_name=branding.get("product_name") or row["app_name"],
+            brand=Brand.of(row["app_name"], row["branding"], _display_name(row["sender"])),
             url=link_url(self.public_url, row["landing_url"], token),
             ttl_seconds=_stated_seconds(row["ttl_seconds"], claimed.seconds_left),
             recipient=row["recipient"],
+            asked_at=row["asked_at"],
             passcode=passcode,
             asker_ip=client.get("ip"),
             asker_user_agent=client.get("user_agent"),
             template_data=row["data"],
-            brand_colour=branding.get("colour"),
+            valid_until=None if row["begins_life"] else row["expires_at"],
+            time_zone=row["time_zone"],
+            app_id=str(claimed.facts.app_id),
         )
 
 
@@ -69,6 +80,14 @@ def _stated_seconds(ttl_seconds: int, seconds_left: float) -> int:
     """What a message says of the link's life: whole minutes, so that a second on the way does not make 15 minutes 14."""
     minutes = round(seconds_left / 60)
     return min(ttl_seconds, minutes * 60) if minutes > 1 else int(seconds_left)
+
+
+def _display_name(sender: str | None) -> str | None:
+    """`Example` of `Example <login@example.com>`; None for a number, or an address without a name."""
+    try:
+        return mailbox(sender).name or None if sender else None
+    except Unsendable:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +147,8 @@ class Deliver:
         status = claimed.row["link_status"]
         if status in ("consumed", "revoked"):
             return Finished(claimed, "revoked", "revoked", f"the link was {status}")
+        if status == "superseded":
+            return Finished(claimed, "revoked", "revoked", "superseded by a newer link")
         if status == "expired":
             return Finished(claimed, "expired", "expired", "the link's life ended")
         return None
@@ -171,14 +192,25 @@ class Deliver:
 
     async def _commit(self, ended: list[Ended]) -> list[BaseException | None]:
         async with self._pool.acquire() as connection, connection.transaction():
+            await lock_unaccepted_links(connection, _lives(ended))
             held = await finish_attempts(connection, [e.finished for e in ended])
             ours = [e for e in ended if e.finished.claimed.facts.message_id in held]
+            await begin_lives(connection, _lives(ours))
             await outbox.append(connection, [row for e in ours for row in _rows(e)])
         if ours:
             self._bell.ring()
         for late in (e.finished.claimed for e in ended if e not in ours):
             log.warning("lease_lost", message_id=str(late.facts.message_id), attempt=late.attempt)
         return [None] * len(ended)
+
+
+def _lives(ended: Sequence[Ended]) -> list[LifeOf]:
+    """The links whose clock starts with these attempts."""
+    return [
+        LifeOf(e.finished.claimed.facts.link_id, e.finished.claimed.facts.app_id)
+        for e in ended
+        if e.finished.status == "accepted" and e.finished.claimed.row["begins_life"]
+    ]
 
 
 def _rows(ended: Ended) -> list[OutboxRow]:

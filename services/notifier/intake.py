@@ -40,8 +40,11 @@ class LaneIntake:
         self._running: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def handle(self, records: list[Record]) -> None:
-        """Claim every message of these records, as room comes free. Raises when the database is away."""
+    async def handle(self, records: list[Record]) -> int:
+        """Claim every message of these records, as room comes free; return how many records were put aside.
+
+        Raises when the database is away.
+        """
         wanted: dict[UUID, Wanted] = {}
         refused: list[Refused] = []
         for record in records:
@@ -68,6 +71,7 @@ class LaneIntake:
         if refused:
             async with self._pool.acquire() as connection, connection.transaction():
                 await put_aside(connection, refused)
+        return len(refused)
 
     async def watch(self) -> None:
         """Raise what a delivery raised unexpectedly: the service stops and says why (rule 6)."""

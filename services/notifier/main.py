@@ -9,6 +9,7 @@ from services.notifier.channels.smtp_pool import SmtpServer
 from services.notifier.channels.twilio import SmsChannel, TwilioMessages, TwilioSender, WhatsAppChannel
 from services.notifier.channels.twilio_http import TwilioAccount
 from services.notifier.deliver import Deliver, LinkMaker, Sending
+from services.notifier.delivery_options import tell_delivery_options
 from services.notifier.intake import LaneIntake
 from services.notifier.render import BUILT_IN, Templates
 from services.notifier.retry import RetryRules
@@ -18,8 +19,10 @@ from shared.bus import DELIVERIES, LANES, NOTIFIER_GROUPS, ping_broker
 from shared.consumer import Subscription, consume_batches
 from shared.database import Pool
 from shared.dead_letters import SQL as DEAD_LETTERS_SQL
+from shared.flood import FloodLimit
 from shared.http.edge import make_edge
-from shared.http.ops import Health
+from shared.http.openapi import with_document
+from shared.http.ops import Check, Health
 from shared.http.routes import Route
 from shared.lifecycle import Service, run_service
 from shared.outbox import SQL as OUTBOX_SQL
@@ -45,18 +48,21 @@ async def start(service: Service, settings: NotifierSettings, templates: Templat
     """Start in order: stores, listeners, then the lanes."""
     stores = await open_stores(service, settings, [SQL, OUTBOX_SQL, DEAD_LETTERS_SQL])
     pool, cache, bell = stores.pool, stores.cache, stores.bell
-    checks = {
+    floods = {lane: FloodLimit(DELIVERIES[lane], settings.dead_letters_per_minute) for lane in LANES}
+    checks: dict[str, Check] = {
         "postgresql": lambda: pool.fetchval("SELECT 1"),
         "redis": cache.ping,
         "kafka": lambda: ping_broker(settings),
+        **{f"deliveries-{lane}": flood.check for lane, flood in floods.items()},
     }
     # Callbacks are taken without Redis and Kafka; deliveries wait in the outbox and come with the broker.
-    health = Health(checks, optional=frozenset({"redis", "kafka"}))
+    health = Health(checks, optional=frozenset(checks) - {"postgresql"})
     await service.serve(
         make_edge(settings, cache, None).application(notifier_routes(settings, pool, bell)), health
     )
+    await tell_delivery_options(pool, settings.channel_names, templates)
     for lane in LANES:
-        start_lane(service, settings, LaneParts(lane, stores, templates))
+        start_lane(service, settings, LaneParts(lane, stores, templates, floods[lane]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,7 @@ class LaneParts:
     lane: str
     stores: Stores
     templates: Templates
+    flood: FloodLimit
 
 
 def start_lane(service: Service, settings: NotifierSettings, parts: LaneParts) -> None:
@@ -91,7 +98,9 @@ def start_lane(service: Service, settings: NotifierSettings, parts: LaneParts) -
     service.on_stop(intake.drain)
     service.run_task(intake.watch(), f"deliveries-{parts.lane}")
     subscription = Subscription(DELIVERIES[parts.lane], NOTIFIER_GROUPS[parts.lane], _BATCH)
-    service.run_task(consume_batches(settings, subscription, intake.handle), f"consumer-{parts.lane}")
+    service.run_task(
+        consume_batches(settings, subscription, intake.handle, parts.flood), f"consumer-{parts.lane}"
+    )
 
 
 def make_channels(settings: NotifierSettings) -> dict[str, Channel]:
@@ -127,6 +136,6 @@ def make_channels(settings: NotifierSettings) -> dict[str, Channel]:
 def notifier_routes(settings: NotifierSettings, pool: Pool, bell: OutboxBell) -> list[Route]:
     """Return every route of the notifier: callbacks, when there is somebody who calls back."""
     if settings.twilio_auth_token is None or settings.callback_url is None:
-        return []
+        return with_document("notifier", [])
     token = settings.twilio_auth_token.get_secret_value()
-    return TwilioCallbacks(pool, bell, token, settings.callback_url).routes()
+    return with_document("notifier", TwilioCallbacks(pool, bell, token, settings.callback_url).routes())

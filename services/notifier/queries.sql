@@ -20,10 +20,33 @@ WITH wanted AS (
 SELECT c.id, c.link_id, c.app_id, c.user_id, c.channel, c.lane, c.recipient, c.locale, c.template, c.data, c.attempts,
        c.requeues, c.created_at, now() AS claimed_at, l.kid, l.type, l.ttl_seconds, l.passcode_format, l.passcode_epoch,
        l.client, magiclink.link_status(l) AS link_status, extract(epoch FROM l.expires_at - now())::float8 AS seconds_left,
+       l.time_zone, l.created_at AS asked_at, l.expires_at, l.ttl_from_acceptance,
+       l.ttl_from_acceptance AND l.accepted_at IS NULL AS begins_life,
        a.name AS app_name, a.sender, a.branding, a.landing_url
 FROM claimed c
 JOIN magiclink.links l ON l.id = c.link_id
 JOIN magiclink.apps a ON a.id = c.app_id
+
+-- name: lock_unaccepted_links
+-- Links whose lives this transaction may begin. They are locked before any message and in id order, as revocation does: links, then
+-- messages. $3 and $4 are the lowest and the highest id: they spare PostgreSQL the partitions of other weeks.
+SELECT l.id
+FROM magiclink.links l
+JOIN unnest($1::uuid[], $2::uuid[]) AS named (id, app_id) ON named.id = l.id AND named.app_id = l.app_id
+WHERE l.id BETWEEN $3 AND $4 AND l.ttl_from_acceptance AND l.accepted_at IS NULL
+ORDER BY l.id
+FOR UPDATE OF l
+
+-- name: begin_lives
+-- The first acceptance starts the clock; a resend finds `accepted_at` set and extends nothing. The end set at the issue is the cap.
+UPDATE magiclink.links l
+SET accepted_at = now(), expires_at = least(l.expires_at, now() + make_interval(secs => l.ttl_seconds))
+FROM unnest($1::uuid[], $2::uuid[]) AS named (id, app_id)
+WHERE l.id = named.id AND l.app_id = named.app_id AND l.id BETWEEN $3 AND $4
+    AND l.ttl_from_acceptance AND l.accepted_at IS NULL
+
+-- name: link_of_message
+SELECT link_id, app_id FROM magiclink.messages WHERE id = $1
 
 -- name: finish_attempts
 -- Fenced by the attempt: a worker that was paused past its lease changes nothing. Locks in id order, as every writer does.
@@ -60,10 +83,20 @@ FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[], $5::text[], $6
 ON CONFLICT DO NOTHING
 
 -- name: apply_callback
--- What the provider says later. Only forward: a late `sent` does not undo `delivered`. A message of unknown outcome is known now.
+-- What the provider says later of the attempt named, never of an older one. Only forward: a late `sent` does not undo `delivered`,
+-- and what failed for good stays so. A message of unknown outcome is known now, also when the sweeper has already queued its
+-- next attempt: that one is not claimed any more.
 UPDATE magiclink.messages
-SET status = $3, provider_id = coalesce(provider_id, $4), last_error = $5, lease_until = NULL, updated_at = now(),
+SET status = $3, provider = coalesce(provider, 'twilio'), provider_id = coalesce(provider_id, $4), last_error = $5,
+    lease_until = NULL, updated_at = now(),
     accepted_at = coalesce(accepted_at, CASE WHEN $3 IN ('accepted', 'delivered') THEN now() END)
 WHERE id = $1 AND attempts = $2
-  AND (status IN ('sending', 'unknown') OR (status = 'accepted' AND $3 <> 'accepted'))
+  AND (status IN ('queued', 'sending', 'unknown') OR (status = 'accepted' AND $3 <> 'accepted'))
 RETURNING id, link_id, app_id, user_id, channel, lane, attempts
+
+-- name: tell_delivery_options
+-- One row; the notifier that started last has the word.
+INSERT INTO magiclink.delivery_options (channels, templates)
+VALUES ($1, $2)
+ON CONFLICT (id) DO UPDATE
+SET channels = excluded.channels, templates = excluded.templates, updated_at = now()

@@ -63,6 +63,31 @@ async def claim_messages(
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class LifeOf:
+    """A link whose life begins when the first of its messages is accepted."""
+
+    link_id: UUID
+    app_id: UUID
+
+
+async def lock_unaccepted_links(connection: Connection, lives: Sequence[LifeOf]) -> None:
+    """Lock those of the links whose lives have not begun. First in a transaction: links are locked before messages."""
+    if lives:
+        await connection.fetch(SQL.lock_unaccepted_links, *_life_columns(lives))
+
+
+async def begin_lives(connection: Connection, lives: Sequence[LifeOf]) -> None:
+    """Start the clock of locked links whose message was accepted now; a life that has begun stays as it is."""
+    if lives:
+        await connection.execute(SQL.begin_lives, *_life_columns(lives))
+
+
+def _life_columns(lives: Sequence[LifeOf]) -> list[Any]:
+    ids = [life.link_id for life in lives]
+    return [ids, [life.app_id for life in lives], min(ids), max(ids)]
+
+
 async def finish_attempts(connection: Connection, finished: Sequence[Finished]) -> set[UUID]:
     """Write what the attempts came to; return the messages whose lease was still ours."""
     rows = await connection.fetch(

@@ -1,65 +1,49 @@
-"""One template set: the five files of one message in one language, compiled, rendered together, never mixed.
+"""One template set: the five parts of one message in one language, compiled, rendered together, never mixed.
 
 `whatsapp.txt` may begin with the variables of the approved content template, one `number: template` a line, closed by
 a line `---`; below stands the body that serves where no content template is configured.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from jinja2 import (
-    ChoiceLoader,
-    Environment,
-    FileSystemLoader,
-    PrefixLoader,
-    StrictUndefined,
-    Template,
-    TemplateError,
-)
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from css_inline import CSSInliner, InlineError
+from jinja2 import Environment, Template, TemplateError
 
 from services.notifier.content import CannotRender, Content, WhatsAppTemplate
+from services.notifier.findings import Finding, TemplateFault
+from services.notifier.template_roots import PARTS, Roots
+from services.notifier.variables import html_variables, text_variables
 from services.notifier.wording import one_line, plain_punctuation
+from services.notifier.words import WORDS, Phrase, Words, compile_phrases, fill_html, fill_text
 
-PARTS = ("subject.txt", "text.txt", "html.html", "sms.txt", "whatsapp.txt")
 MAX_SMS_CHARS = 1_600  # Twilio refuses a longer body (error 21617)
+T = TypeVar("T")
 _VARIABLE = re.compile(r"(\d{1,2}):[ \t]*(\S.*)")
-
-
-class TemplateFault(Exception):  # noqa: N818 - states the fact
-    """A template file is missing or broken; shown to the operator at start-up."""
-
-
-def environment(folders: list[Path]) -> Environment:
-    """Return the environment in which operators' templates run.
-
-    Sandboxed: a template is configuration, not code. Strict: a misspelt variable must fail, not vanish. Paths that
-    begin with a folder's number name exactly that folder's file; other paths (`base.html`) come from the first
-    folder that has them.
-    """
-    loaders = {str(index): FileSystemLoader(folder) for index, folder in enumerate(folders)}
-    return ImmutableSandboxedEnvironment(
-        loader=ChoiceLoader([PrefixLoader(loaders), *loaders.values()]),
-        undefined=StrictUndefined,
-        autoescape=lambda name: name is not None and name.endswith(".html"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-        cache_size=-1,
-    )
+# Mail programs drop <style>, so rules move to the tags they are for; only media queries (dark mode) stay. Nothing is fetched.
+_INLINER = CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateSet:
-    """The compiled templates of one message type and language."""
+    """The compiled templates of one message type and language. `app_id` None: for every app."""
 
     name: str
     locale: str
     parts: dict[str, Template]
+    phrases: dict[str, Phrase]
     whatsapp_variables: dict[str, Template]
     content_sid: str | None
+    app_id: str | None = None
+
+    @property
+    def place(self) -> str:
+        own = f"apps/{self.app_id}/" if self.app_id else ""
+        return f"{own}{self.name}/{self.locale}"
 
     def render(self, variables: Mapping[str, object]) -> Content:
         """Return the message.
@@ -67,87 +51,109 @@ class TemplateSet:
         Raises:
             CannotRender: A variable is missing, or a template did what the sandbox forbids.
         """
-        sms = plain_punctuation(self._part("sms.txt", variables))
+        running = self._with_words(text_variables(variables), fill_text)
+        bare = self._with_words(dict(variables), fill_text)
+        sms = plain_punctuation(self._part("sms.txt", bare))
         if len(sms) > MAX_SMS_CHARS:
-            raise CannotRender(f"{self.name}/{self.locale}/sms.txt: longer than {MAX_SMS_CHARS} characters")
+            raise CannotRender(f"{self.place}/sms.txt: longer than {MAX_SMS_CHARS} characters")
         return Content(
-            subject=one_line(self._part("subject.txt", variables), max_chars=200),
-            text=self._part("text.txt", variables) + "\n",
-            html=self._part("html.html", variables) + "\n",
+            subject=one_line(self._part("subject.txt", bare), max_chars=200),
+            text=self._part("text.txt", running) + "\n",
+            html=self._html(variables),
             sms=sms,
-            whatsapp=self._whatsapp(variables),
+            whatsapp=self._whatsapp(bare, running),
         )
 
-    def _part(self, part: str, variables: Mapping[str, object]) -> str:
-        return self._rendered(part, self.parts[part], variables)
+    def subject_source(self, variables: Mapping[str, object]) -> str:
+        """Return the subject before it is made one line; for `lint`."""
+        return self._part("subject.txt", self._with_words(dict(variables), fill_text))
 
-    def _whatsapp(self, variables: Mapping[str, object]) -> WhatsAppTemplate:
+    def _html(self, variables: Mapping[str, object]) -> str:
+        marked = html_variables(variables)
+
+        def fill(phrase: Phrase, _: Mapping[str, object]) -> str:
+            return fill_html(phrase, marked)
+
+        page = self._part("html.html", self._with_words(dict(variables), fill))
+        try:
+            return _INLINER.inline(page) + "\n"
+        except InlineError:
+            raise CannotRender(f"{self.place}/html.html: its styles cannot be inlined") from None
+
+    def _with_words(
+        self, variables: dict[str, object], fill: Callable[[Phrase, Mapping[str, object]], str]
+    ) -> dict[str, object]:
+        def filled(name: str, phrase: Phrase) -> str:
+            return self._guarded(f"{WORDS}: {name}", lambda: fill(phrase, variables))
+
+        return variables | {"words": Words(self.phrases, filled)}
+
+    def _part(self, part: str, variables: Mapping[str, object]) -> str:
+        return self._guarded(part, lambda: self.parts[part].render(variables).strip())
+
+    def _whatsapp(self, bare: Mapping[str, object], running: Mapping[str, object]) -> WhatsAppTemplate:
         # WhatsApp refuses empty variables and line ends within them; an empty one falls to the template's default.
         rendered = {
-            number: one_line(self._rendered("whatsapp.txt", template, variables))
+            number: one_line(self._guarded("whatsapp.txt", partial(template.render, bare)))
             for number, template in self.whatsapp_variables.items()
         }
         return WhatsAppTemplate(
             content_sid=self.content_sid,
             variables={number: text for number, text in rendered.items() if text},
-            body=self._part("whatsapp.txt", variables),
+            body=self._part("whatsapp.txt", running),
         )
 
-    def _rendered(self, part: str, template: Template, variables: Mapping[str, object]) -> str:
-        where = f"{self.name}/{self.locale}/{part}"
+    def _guarded(self, where: str, render: Callable[[], str]) -> str:
         try:
-            return template.render(variables).strip()
+            return render()
         except TemplateError as error:
             # Undefined, forbidden by the sandbox, not found: these name variables and files, never a value.
-            raise CannotRender(f"{where}: {error.message}") from None
+            raise CannotRender(f"{self.place}/{where}: {error.message}") from None
         except (TypeError, ValueError, ArithmeticError, LookupError, RuntimeError) as error:
             # The template's own mistake with this message's data, such as a sum of words; its text may quote values.
-            raise CannotRender(f"{where}: {type(error).__name__}") from None
+            raise CannotRender(f"{self.place}/{where}: {type(error).__name__}") from None
 
 
-def compile_set(
-    env: Environment, folder: tuple[int, Path], key: tuple[str, str], content_sid: str | None
-) -> TemplateSet:
-    """Return the set `key` = (name, locale) of the numbered template folder.
+def compile_set(roots: Roots, folder: Path, app_id: str | None, content_sid: str | None) -> TemplateSet:
+    """Return the set that stands in `folder`, `…/<name>/<locale>`, one of the roots' folders.
 
     Raises:
-        TemplateFault: A file is missing, unreadable or does not parse. One line a fault.
+        TemplateFault: A file is missing, unreadable or does not parse.
     """
-    index, root = folder
-    name, locale = key
-    faults: list[str] = []
-    parts = {}
-    for part in PARTS[:-1]:
-        compiled = _attempt(faults, root / name / locale / part, env, f"{index}/{name}/{locale}/{part}")
-        if compiled is not None:
-            parts[part] = compiled
+    name, locale = folder.parent.name, folder.name
+    found = {part: roots.part(folder, part) for part in PARTS}
+    faults = [
+        Finding(str(folder / part), "missing-part", "is missing")
+        for part, path in found.items()
+        if path is None
+    ]
+    parts = {
+        part: compiled
+        for part, path in found.items()
+        if path is not None and part != "whatsapp.txt"
+        if (compiled := _attempt(faults, path, partial(roots.template, path))) is not None
+    }
     variables: dict[str, Template] = {}
-    whatsapp = root / name / locale / "whatsapp.txt"
-    try:
-        parts["whatsapp.txt"], variables = _whatsapp_templates(env, whatsapp)
-    except (OSError, ValueError, TemplateError) as error:
-        faults.append(f"{whatsapp}: {_words(error)}")
+    whatsapp = found["whatsapp.txt"]
+    if whatsapp is not None:
+        both = _attempt(faults, whatsapp, partial(_whatsapp_templates, roots.env, whatsapp))
+        if both is not None:
+            parts["whatsapp.txt"], variables = both
+    phrases: dict[str, Phrase] = {}
+    if (folder / WORDS).is_file():
+        phrases = _attempt(faults, folder / WORDS, partial(compile_phrases, roots.env, folder / WORDS)) or {}
     if faults:
-        raise TemplateFault("\n".join(faults))
-    return TemplateSet(name, locale, parts, variables, content_sid)
+        raise TemplateFault(faults)
+    return TemplateSet(name, locale, parts, phrases, variables, content_sid, app_id)
 
 
-def _attempt(faults: list[str], path: Path, env: Environment, template_path: str) -> Template | None:
-    if not path.is_file():
-        faults.append(f"{path}: is missing")
-        return None
+def _attempt(faults: list[Finding], path: Path, make: Callable[[], T]) -> T | None:
     try:
-        return env.get_template(template_path)
+        return make()
     except (OSError, ValueError, TemplateError) as error:
-        faults.append(f"{path}: {_words(error)}")
+        line = getattr(error, "lineno", None)
+        faults.append(Finding(str(path), "broken", f"line {line}: {error}" if line else str(error)))
         return None
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "is missing"
-    line = getattr(error, "lineno", None)
-    return f"line {line}: {error}" if line else str(error)
 
 
 def _whatsapp_templates(env: Environment, path: Path) -> tuple[Template, dict[str, Template]]:
@@ -155,32 +161,12 @@ def _whatsapp_templates(env: Environment, path: Path) -> tuple[Template, dict[st
     head, mark, body = f"\n{path.read_text(encoding='utf-8')}".partition("\n---\n")
     if not mark:
         return env.from_string(head.lstrip("\n")), {}
-    variables = {}
+    variables: dict[str, Template] = {}
     for line in filter(None, map(str.strip, head.splitlines())):
         found = _VARIABLE.fullmatch(line)
         if found is None or found[1] in variables:
             raise ValueError("above --- each line is `number: template`, each number once")
         variables[found[1]] = env.from_string(found[2])
+    if sorted(map(int, variables)) != list(range(1, len(variables) + 1)):
+        raise ValueError("above --- the variables are numbered 1, 2, 3 and so on, without a gap")
     return env.from_string(body), variables
-
-
-def check(templates: TemplateSet, samples: Sequence[Mapping[str, object]]) -> list[str]:
-    """Return what is wrong with messages rendered from the samples, each of which has a `url`."""
-    where = f"{templates.name}/{templates.locale}"
-    problems: list[str] = []
-    for variables in samples:
-        try:
-            content = templates.render(variables)
-        except CannotRender as error:
-            problems.append(str(error))
-            continue
-        url = str(variables["url"])
-        rules = {
-            "subject.txt: is empty": bool(content.subject),
-            "text.txt: the link does not stand on a line of its own": url in content.text.split("\n"),
-            "html.html: has no link": f'href="{url}"' in content.html,
-            "sms.txt: does not end with the link": content.sms.endswith(url),
-            "whatsapp.txt: has no link": url in content.whatsapp.body,
-        }
-        problems += [f"{where}/{rule}" for rule, holds in rules.items() if not holds]
-    return list(dict.fromkeys(problems))

@@ -1,12 +1,10 @@
 """Words of messages: pure text in, pure text out. What comes from outside is made harmless here."""
 
-import ipaddress
 import math
 import re
 import unicodedata
 from collections.abc import Mapping
 
-_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 # Bidirectional overrides make "moc.live" read as a name and hide where a link leads.
 _BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _DOT = r"[.\u3002\uff0e\uff61]"  # the dots that IDNA and mail clients take for one
@@ -20,25 +18,6 @@ _GSM = str.maketrans(
     | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2022", "-")
     | dict.fromkeys("\u00a0\u2009\u202f", " ")
     | {"\u201a": ",", "\u2026": "..."}
-)
-_BROWSERS = (
-    ("Edg", "Edge"),
-    ("OPR/", "Opera"),
-    ("SamsungBrowser", "Samsung Internet"),
-    ("Firefox", "Firefox"),
-    ("FxiOS", "Firefox"),
-    ("CriOS", "Chrome"),
-    ("Chrome", "Chrome"),
-    ("Safari", "Safari"),
-)
-_SYSTEMS = (
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Android", "Android"),
-    ("Windows", "Windows"),
-    ("Macintosh", "macOS"),
-    ("CrOS", "ChromeOS"),
-    ("Linux", "Linux"),
 )
 
 
@@ -81,19 +60,6 @@ def plain_punctuation(text: str) -> str:
     return text.translate(_GSM)
 
 
-def duration_words(seconds: int) -> str:
-    """Return English words such as "15 minutes", rounded down: a message never promises more time than there is."""
-    for unit, size in _UNITS:
-        count = seconds // size
-        if count and (seconds % size == 0 or count >= 10):
-            return _count(count, unit)
-    return _count(seconds // 60, "minute") if seconds >= 60 else _count(seconds, "second")
-
-
-def _count(count: int, unit: str) -> str:
-    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
-
-
 def passcode_groups(passcode: str) -> list[str]:
     """Return the passcode in even groups of three or four, as one reads it aloud; a long one stays whole."""
     if len(passcode) > 16:
@@ -106,23 +72,6 @@ def passcode_groups(passcode: str) -> list[str]:
         groups.append(passcode[start:end])
         start = end
     return groups
-
-
-def device_words(user_agent: str | None) -> dict[str, str | None]:
-    """Return browser and system, each from a fixed list or None: the header itself is the asker's to forge."""
-    agent = user_agent or ""
-    return {
-        "browser": next((name for mark, name in _BROWSERS if mark in agent), None),
-        "system": next((name for mark, name in _SYSTEMS if mark in agent), None),
-    }
-
-
-def ip_words(address: str | None) -> str | None:
-    """Return the address in its usual spelling, or None for anything that is not one."""
-    try:
-        return str(ipaddress.ip_address(address or ""))
-    except ValueError:
-        return None
 
 
 def button_colours(brand_colour: str | None) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import aiohttp
 import asyncpg
+import orjson
 import pytest
 from aiohttp import web
 from twilio.request_validator import RequestValidator
@@ -62,9 +63,9 @@ async def callbacks(notifier_pool: Pool, cache: Cache) -> AsyncIterator[Callback
     await bell.close()
 
 
-async def sms(seeds: Seeds, status: str) -> UUID:
+async def sms(seeds: Seeds, status: str, **columns: Any) -> UUID:
     app = await seeds.app()
-    link = await seeds.link(app)
+    link = await seeds.link(app, **columns)
     message_id = new_link_id()
     await seeds.connection.execute(
         "INSERT INTO magiclink.messages (id, link_id, app_id, user_id, channel, recipient, locale, lane, status, attempts,"
@@ -85,6 +86,18 @@ async def status_of(owner: asyncpg.Connection, message_id: UUID) -> Any:
         ("accepted", "undelivered", "undelivered"),
         ("unknown", "sent", "accepted"),
         ("unknown", "failed", "failed"),
+        ("unknown", "read", "delivered"),
+        ("sending", "delivered", "delivered"),
+        ("accepted", "failed", "failed"),
+        ("accepted", "sent", "accepted"),
+        # The sweeper queued the next attempt, then the report of the last one came: nothing goes out twice.
+        ("queued", "delivered", "delivered"),
+        ("queued", "failed", "failed"),
+        ("undelivered", "sent", "undelivered"),
+        ("undelivered", "delivered", "undelivered"),
+        ("failed", "sent", "failed"),
+        ("expired", "sent", "expired"),
+        ("revoked", "delivered", "revoked"),
         ("delivered", "sent", "delivered"),
         ("failed", "delivered", "failed"),
         ("accepted", "queued", "accepted"),
@@ -114,6 +127,66 @@ async def test_a_callback_of_an_older_attempt_changes_nothing(
     message_id = await sms(seeds, "accepted")
     assert await callbacks.say(message_id, "failed", attempt=0) == 204
     assert await status_of(owner, message_id) == "accepted"
+
+
+@pytest.mark.parametrize("status", ["delivered", "undelivered", "failed"])
+async def test_product_services_are_told_what_the_provider_reports(
+    callbacks: Callbacks, seeds: Seeds, owner: asyncpg.Connection, status: str
+) -> None:
+    await owner.execute("DELETE FROM magiclink.outbox")
+    message_id = await sms(seeds, "accepted")
+    for _ in range(2):  # Twilio repeats a callback whose answer it did not get
+        assert await callbacks.say(message_id, status, ErrorCode="30003") == 204
+    values = await owner.fetch("SELECT value FROM magiclink.outbox WHERE lane = 'events'")
+    (event,) = [orjson.loads(row["value"]) for row in values]
+    assert (event["type"], event["subject"]) == (f"magiclink.message.{status}.v1", str(message_id))
+    assert "30003" not in str(event)
+
+
+async def life_of(owner: asyncpg.Connection, message_id: UUID) -> tuple[bool, float]:
+    row = await one_row(
+        owner,
+        "SELECT l.accepted_at IS NOT NULL AS begun, extract(epoch FROM l.expires_at - now())::float8 AS left"
+        " FROM magiclink.links l JOIN magiclink.messages m ON m.link_id = l.id WHERE m.id = $1",
+        message_id,
+    )
+    return row["begun"], row["left"]
+
+
+@pytest.mark.parametrize(
+    ("before", "said", "begins"),
+    [
+        ("unknown", "sent", True),
+        ("unknown", "delivered", True),
+        ("sending", "sent", True),
+        ("unknown", "undelivered", False),
+        ("unknown", "failed", False),
+        ("unknown", "queued", False),
+        ("failed", "delivered", False),
+    ],
+)
+async def test_a_reported_acceptance_begins_the_life_of_the_link(
+    callbacks: Callbacks, seeds: Seeds, owner: asyncpg.Connection, before: str, said: str, begins: bool
+) -> None:
+    message_id = await sms(seeds, before, lives_seconds=86_400, ttl_from_acceptance=True)
+    assert await callbacks.say(message_id, said) == 204
+    begun, left = await life_of(owner, message_id)
+    assert begun == begins
+    assert left <= 900 if begins else left > 86_000
+
+
+async def test_a_second_report_extends_nothing(
+    callbacks: Callbacks, seeds: Seeds, owner: asyncpg.Connection
+) -> None:
+    message_id = await sms(seeds, "unknown", lives_seconds=86_400, ttl_from_acceptance=True)
+    assert await callbacks.say(message_id, "sent") == 204
+    await owner.execute(
+        "UPDATE magiclink.links SET expires_at = expires_at - interval '10 minutes'"
+        " WHERE id = (SELECT link_id FROM magiclink.messages WHERE id = $1)",
+        message_id,
+    )
+    assert await callbacks.say(message_id, "delivered") == 204
+    assert (await life_of(owner, message_id))[1] <= 300
 
 
 async def test_the_providers_words_are_kept(

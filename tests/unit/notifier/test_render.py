@@ -1,22 +1,24 @@
-import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from services.notifier.render import BUILT_IN, CannotRender, MessageContext, Templates, locale_candidates
+from services.notifier.render import BUILT_IN, Brand, CannotRender, MessageContext, Templates
 
 URL = "https://login.example.com/l/2" + "aB3dE6gH9j" * 4
 CONTEXT = MessageContext(
-    app_name="Acme",
+    brand=Brand("Acme"),
     url=URL,
     ttl_seconds=900,
     recipient="jo@example.com",
+    asked_at=datetime(2026, 11, 21, 7, 8, tzinfo=UTC),
     passcode="482913",
     asker_ip="203.0.113.7",
     asker_user_agent="Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
 )
+APP, OTHER_APP = "0190a5b0-0000-7000-8000-000000000001", "0190a5b0-0000-7000-8000-000000000002"
 TYPES = ("login", "verify_identifier", "invite")
 TYPES_AND_PASSCODES = [(type_, passcode) for type_ in TYPES for passcode in ("482913", None)]
 
@@ -89,7 +91,7 @@ def test_a_message_states_the_duration_and_loads_nothing(templates: Templates, t
 
 
 def test_the_asker_is_named_where_known(templates: Templates) -> None:
-    assert "203.0.113.7 (Firefox on Linux)" in templates.render("login", None, "en", CONTEXT).text
+    assert "203.0.113.7 (Firefox, Linux)" in templates.render("login", None, "en", CONTEXT).text
     unknown = replace(CONTEXT, asker_user_agent="evil.example")
     assert "from 203.0.113.7." in templates.render("login", None, "en", unknown).text
     assert "asked for from" not in templates.render("login", None, "en", replace(CONTEXT, asker_ip=None)).text
@@ -109,7 +111,7 @@ def test_an_inviter_can_bring_neither_markup_nor_links_nor_template_code(templat
 
 
 def test_a_hostile_app_name_cannot_break_the_subject(templates: Templates) -> None:
-    context = replace(CONTEXT, app_name="Acme\r\nBcc: x@evil.example\u2028<script>\u202e")
+    context = replace(CONTEXT, brand=Brand("Acme\r\nBcc: x@evil.example\u2028<script>\u202e"))
     content = templates.render("login", None, "en", context)
     assert content.subject == "Sign in to Acme Bcc: x@evil.example <script>"
     assert "<script>" not in content.html
@@ -131,29 +133,27 @@ def test_a_link_that_is_no_web_address_is_refused(templates: Templates) -> None:
         assert url not in str(refused.value)
 
 
-def test_locales_fall_back_step_by_step() -> None:
-    assert locale_candidates("pt-BR") == ["pt-BR", "pt", "en"]
-    assert locale_candidates("zh_Hant_TW") == ["zh-Hant-TW", "zh-Hant", "zh", "en"]
-    assert locale_candidates("en") == ["en", "en"]
-
-
-def _own(tmp_path: Path, name: str, locale: str, words: str) -> Path:
-    target = tmp_path / name / locale
-    shutil.copytree(BUILT_IN / "login" / "en", target)
-    for path in target.iterdir():
-        path.write_text(path.read_text().replace("Sign in", words).replace("sign in", words))
-    return tmp_path
+def _own(root: Path, name: str, locale: str, words: str) -> Path:
+    """Write a set that is whole by its wording: the layouts are the built-in ones."""
+    target = root / name / locale
+    target.mkdir(parents=True)
+    wording = (BUILT_IN / "login" / "en" / "words.toml").read_text(encoding="utf-8")
+    (target / "words.toml").write_text(
+        wording.replace("Sign in", words).replace("sign in", words), encoding="utf-8"
+    )
+    return root
 
 
 def test_languages_are_chosen_as_a_whole_set(tmp_path: Path) -> None:
-    templates = Templates([_own(tmp_path, "login", "pt", "Entrar"), BUILT_IN])
+    templates = Templates([_own(tmp_path, "login", "nl", "Inloggen"), BUILT_IN])
     assert templates.problems() == []
-    portuguese = templates.render("login", None, "pt-BR", CONTEXT)
-    for form in (portuguese.subject, portuguese.text, portuguese.html):
-        assert "Entrar" in form
+    dutch = templates.render("login", None, "nl-BE", CONTEXT)
+    for form in (dutch.subject, dutch.text, dutch.html, dutch.sms, dutch.whatsapp.body):
+        assert "Inloggen" in form
         assert "Sign in" not in form
-    assert 'lang="pt"' in portuguese.html
-    assert "Sign in" in templates.render("login", None, "de", CONTEXT).subject
+    assert 'lang="nl"' in dutch.html
+    assert "15 minuten" in dutch.text
+    assert "Sign in" in templates.render("login", None, "sv", CONTEXT).subject
 
 
 def test_an_own_template_goes_before_the_built_in_and_by_its_name(tmp_path: Path) -> None:
@@ -163,6 +163,41 @@ def test_an_own_template_goes_before_the_built_in_and_by_its_name(tmp_path: Path
     assert templates.problems() == []
     assert templates.render("login", None, "en", CONTEXT).subject == "Log on to Acme"
     assert templates.render("login", "quote_ready", "en", CONTEXT).subject == "Read to Acme"
+
+
+def test_an_own_set_needs_no_wording_when_it_has_every_part(tmp_path: Path) -> None:
+    target = tmp_path / "report" / "en"
+    target.mkdir(parents=True)
+    parts = {
+        "subject.txt": "Your report", "text.txt": "{{ url }}", "html.html": '<p><a href="{{ url }}">Read</a></p>',
+        "sms.txt": "{{ url }}", "whatsapp.txt": "{{ url }}",
+    }  # fmt: skip
+    for part, source in parts.items():
+        (target / part).write_text(source)
+    templates = Templates([tmp_path, BUILT_IN])
+    assert templates.problems() == []
+    assert templates.render("login", "report", "de", CONTEXT).text == f"{URL}\n"
+
+
+def test_an_app_has_templates_of_its_own_that_no_other_app_sees(tmp_path: Path) -> None:
+    own = tmp_path / "apps" / APP
+    _own(own, "login", "en", "Log on")
+    (own / "base.html").write_text(
+        "<title>{{ words.subject }}</title><a href='{{ url }}'>Mine: {{ passcode }}</a>"
+    )
+    templates = Templates([tmp_path, BUILT_IN])
+    assert templates.problems() == []
+    mine = templates.render("login", None, "en", replace(CONTEXT, app_id=APP))
+    assert mine.subject == "Log on to Acme"
+    assert "Mine: 482913" in mine.html
+    for other in (replace(CONTEXT, app_id=OTHER_APP), CONTEXT):
+        assert templates.render("login", None, "en", other).subject == "Sign in to Acme"
+        assert "Mine" not in templates.render("login", None, "en", other).html
+    # The nearest language goes first: an English text of one's own does not take German away.
+    german = templates.render("login", None, "de", replace(CONTEXT, app_id=APP))
+    assert "Anmeldung" in german.subject
+    assert "Mine" not in german.html
+    assert templates.available()[f"{APP}/login"] == ["en"]
 
 
 @pytest.mark.parametrize("template", ["nothing_such", "../login", "login/en", "", "LOGIN"])
@@ -179,7 +214,7 @@ def test_a_template_that_does_not_exist_is_refused_and_never_a_path(
 def test_content_templates_are_chosen_by_name_and_language() -> None:
     templates = Templates([BUILT_IN], {"login": {"en": "HX" + "0" * 32}})
     assert templates.problems() == []
-    assert templates.render("login", None, "fr", CONTEXT).whatsapp.content_sid == "HX" + "0" * 32
+    assert templates.render("login", None, "sv", CONTEXT).whatsapp.content_sid == "HX" + "0" * 32
     assert templates.render("invite", None, "en", CONTEXT).whatsapp.content_sid is None
 
 

@@ -6,15 +6,13 @@ from hypothesis import strategies as st
 
 from services.notifier.wording import (
     button_colours,
-    device_words,
-    duration_words,
     harmless,
-    ip_words,
     one_line,
     passcode_groups,
     plain_punctuation,
     without_links,
 )
+from shared.asker import device_words, ip_words
 
 # What Android and iOS turn into links, roughly; kept apart from the code's own patterns.
 LINK = re.compile(r"(?i)https?://|\b[a-z0-9-]+\.[a-z]{2,}\b|\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b")
@@ -64,31 +62,6 @@ def test_data_is_made_harmless_at_every_depth() -> None:
     found = harmless({"a": hostile, "b": [hostile, {"c": hostile}], "n": 3, "none": None, "yes": True})
     safe = "a b evil. example"
     assert found == {"a": safe, "b": [safe, {"c": safe}], "n": 3, "none": None, "yes": True}
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (45, "45 seconds"),
-        (60, "1 minute"),
-        (119, "1 minute"),
-        (900, "15 minutes"),
-        (3_600, "1 hour"),
-        (5_400, "90 minutes"),
-        (86_400, "1 day"),
-        (100_000, "27 hours"),
-        (604_800, "7 days"),
-    ],
-)
-def test_a_duration_reads_as_people_say_it(seconds: int, words: str) -> None:
-    assert duration_words(seconds) == words
-
-
-@given(st.integers(min_value=1, max_value=10_000_000))
-def test_a_duration_never_promises_more_than_there_is(seconds: int) -> None:
-    count, unit = duration_words(seconds).split()
-    size = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}[unit.removesuffix("s")]
-    assert int(count) * size <= seconds
 
 
 @pytest.mark.parametrize(

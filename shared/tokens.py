@@ -4,7 +4,9 @@ token = kid (1 character) + base62( link id (16 bytes) || MAC (12 bytes) ), 39 l
 The MAC is checked before any I/O, so garbage and guesses cost no round trip; 96 bits cannot be guessed online.
 """
 
+import base64
 import hmac
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -18,7 +20,12 @@ MAC_BYTES = 12
 PAYLOAD_BYTES = 16 + MAC_BYTES
 PAYLOAD_CHARS = 38  # ceil(28 * 8 / log2(62))
 TOKEN_CHARS = 1 + PAYLOAD_CHARS
+PROOF_BYTES = 16
+_TICKET_HEAD_BYTES = PROOF_BYTES + 16 + 8
+MAX_TICKET_CHARS = 4096
 
+# The key id and base64url without padding; a rest of one character would be none, and the decoder would raise.
+_TICKET = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z_-]{4})*(?:[0-9A-Za-z_-]{2,3})?")
 _PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
 _PAIR_VALUES = {pair: value for value, pair in enumerate(_PAIRS)}
 _HALF = 62 ** (PAYLOAD_CHARS // 2 + 1)  # splitting once keeps the divisions short
@@ -37,6 +44,15 @@ class LinkRef:
 
     kid: str
     link_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class PairingTicket:
+    """What a pairing ticket says: the link, its own end (seconds of Unix time), and where the browser goes back to."""
+
+    link: LinkRef
+    expires_at: int
+    return_url: str
 
 
 def new_link_id(shard: int = 0) -> UUID:
@@ -92,6 +108,34 @@ def attempt_id(ring: KeyRing, link: LinkRef, holder: str) -> UUID:
     so reading it does not let anybody ask again in the holder's name.
     """
     return UUID(bytes=_mac(ring, "replay", link.kid, link.link_id.bytes + holder.encode())[:16])
+
+
+def make_pairing_ticket(ring: KeyRing, ticket: PairingTicket) -> str:
+    """Return a ticket: kid + base64url( MAC (16 bytes) || link id || expiry || return URL ) (decision 0008)."""
+    link = ticket.link
+    said = link.link_id.bytes + ticket.expires_at.to_bytes(8, "big") + ticket.return_url.encode("ascii")
+    proof = _mac(ring, "pairing", link.kid, b"ticket" + said)[:PROOF_BYTES]
+    return link.kid + base64.urlsafe_b64encode(proof + said).decode().rstrip("=")
+
+
+def read_pairing_ticket(ring: KeyRing, text: str) -> PairingTicket | None:
+    """Return what the ticket says, or None for anything that this ring did not sign. Whether it is late is not asked here."""
+    if len(text) > MAX_TICKET_CHARS or not _TICKET.fullmatch(text) or ring.key("pairing", text[0]) is None:
+        return None
+    payload = base64.urlsafe_b64decode(text[1:] + "=" * (-(len(text) - 1) % 4))
+    said = payload[PROOF_BYTES:]
+    expected = _mac(ring, "pairing", text[0], b"ticket" + said)[:PROOF_BYTES]
+    if len(payload) < _TICKET_HEAD_BYTES or not hmac.compare_digest(expected, payload[:PROOF_BYTES]):
+        return None
+    return PairingTicket(
+        LinkRef(text[0], UUID(bytes=said[:16])), int.from_bytes(said[16:24], "big"), said[24:].decode("ascii")
+    )
+
+
+def make_pairing_proof(ring: KeyRing, link: LinkRef) -> str:
+    """Return what a browser that is paired with the link holds: 22 characters, worthless without the link's token."""
+    proof = _mac(ring, "pairing", link.kid, b"proof" + link.link_id.bytes)[:PROOF_BYTES]
+    return base64.urlsafe_b64encode(proof).decode().rstrip("=")
 
 
 def _make(ring: KeyRing, purpose: str, link_id: UUID, kid: str | None) -> str:

@@ -44,9 +44,14 @@ class Answers:
             "iat": consumed_at,
             "nbf": consumed_at,
             "exp": int(expires_at.timestamp()),
-            # How the user showed who they are (RFC 8176): a link, and what it was sent by, if we sent it.
-            "amr": ["link"] if row["channel"] == "none" else ["link", row["channel"]],
+            "amr": _methods(row),
         }
+
+
+def _methods(row: Row) -> list[str]:
+    """Return how the user showed who they are (RFC 8176): a link or a one-time passcode, and what it was sent by, if we sent it."""
+    door = "otp" if row["consumed_via"] == "passcode" else "link"
+    return [door] if row["channel"] == "none" else [door, row["channel"]]
 
 
 def _user(row: Row) -> dict[str, Any]:

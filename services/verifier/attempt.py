@@ -11,7 +11,8 @@ from shared.tokens import LinkRef
 class Attempt:
     """One holder's wish to consume one link. The same `attempt_id` again is the same attempt and gets its answer again.
 
-    `app_id` None: a browser, which proves nothing but the token; the link's own app then decides.
+    `app_id` None: a browser, which proves nothing but the token; the link's own app then decides. `paired`: that browser holds
+    the link's pairing, which a link with binding `require` asks for. A passcode needs none: it was typed by hand.
     """
 
     link: LinkRef
@@ -19,3 +20,4 @@ class Attempt:
     app_id: UUID | None
     via: Via
     request_id: str
+    paired: bool = False

@@ -1,4 +1,4 @@
-"""What a browser says of itself: where a POST comes from, and the cookie that makes two POSTs the same attempt.
+"""What a browser says of itself: where a POST comes from, the cookie that makes two POSTs the same attempt, and its pairings.
 
 What attackers try: a page of theirs posts the form of somebody else's link, to burn it, or of their own link in a victim's
 browser, to sign the victim into their account (login CSRF). Scanners and previews, which only GET, are no business of this file.
@@ -6,7 +6,7 @@ browser, to sign the victim into their account (login CSRF). Scanners and previe
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
@@ -16,6 +16,7 @@ _OWN_SITES = ("same-origin", "none")  # `none`: the user's own doing, such as a 
 _COOKIE_BYTES = 24
 _COOKIE_FORM = re.compile(r"[A-Za-z0-9_-]{32}")
 _COOKIE_SECONDS = 86_400
+_PROOFS_FORM = re.compile(r"[A-Za-z0-9_-]{22}(?:\.[A-Za-z0-9_-]{22}){0,4}")
 
 
 def refuse_foreign(headers: Mapping[str, str], own_origin: str) -> None:
@@ -57,5 +58,31 @@ class BrowserCookie:
             path="/",
             secure=self._secure,
             httponly=True,
+            samesite="Lax",
+        )
+
+
+class PairingCookie:
+    """The cookie of a browser's pairings: up to five proofs, newest first. It says nothing to anybody but us."""
+
+    def __init__(self, public_url: str) -> None:
+        self._secure = public_url.startswith("https://")
+        self.name = "__Host-mlp" if self._secure else "mlp"
+
+    def read(self, request: web.Request) -> list[str]:
+        """Return the proofs; none when the cookie is missing or not of our making."""
+        value = request.cookies.get(self.name, "")
+        return value.split(".") if _PROOFS_FORM.fullmatch(value) else []
+
+    def give(self, response: web.StreamResponse, proofs: Sequence[str], seconds: float) -> None:
+        """Set the proofs; they die with the link that came last."""
+        response.set_cookie(
+            self.name,
+            ".".join(proofs),
+            max_age=max(1, int(seconds)),
+            path="/",
+            secure=self._secure,
+            httponly=True,
+            # Lax, not Strict: the link is opened from a mail, which is another site.
             samesite="Lax",
         )

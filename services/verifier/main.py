@@ -2,9 +2,14 @@
 
 from services.verifier.consume import Consume
 from services.verifier.exchange import Exchange
+from services.verifier.pairing import PairingReads
+from services.verifier.passcodes import Passcodes
+from services.verifier.renewal import SQL as PAGES_SQL
+from services.verifier.renewal import Renewal
 from services.verifier.routes import RouteParts, verifier_routes
 from services.verifier.settings import VerifierSettings
 from services.verifier.store import SQL, VerifierStore
+from services.verifier.visits import Visits
 from shared.api_keys import SQL as API_KEYS_SQL
 from shared.api_keys import ApiKeys
 from shared.changes import forget_on_change
@@ -23,17 +28,32 @@ def main() -> int:
 
 async def start(service: Service, settings: VerifierSettings) -> None:
     """Start in order: stores, transitions, then the listeners."""
-    stores = await open_stores(service, settings, [SQL, API_KEYS_SQL], generic_plans=True)
+    stores = await open_stores(service, settings, [SQL, PAGES_SQL, API_KEYS_SQL], generic_plans=True)
     pool, cache, bell = stores.pool, stores.cache, stores.bell
     store = VerifierStore(pool)
-    consume = Consume(store, cache, bell)
+    visits = Visits(store)
+    service.on_stop(visits.flush)
+    service.run_task(visits.run(), "visits")
+    consume = Consume(store, cache, bell, visits.note)
     service.on_stop(consume.drain)
+    passcodes = Passcodes(store, consume, settings.ring, visits.note)
     exchange = Exchange(store, bell)
     service.on_stop(exchange.drain)
     api_keys = ApiKeys(pool)
     service.run_task(forget_on_change(cache, api_keys.forget), "forget-on-change")
 
-    routes = verifier_routes(RouteParts(store, consume, exchange, settings))
+    routes = verifier_routes(
+        RouteParts(
+            store,
+            consume,
+            passcodes,
+            exchange,
+            Renewal(pool, cache, bell),
+            PairingReads(pool, cache),
+            visits.note,
+            settings,
+        )
+    )
     # Without Redis links are verified all the same, slower: no reason to take the replica out (G8).
     health = Health(
         {"postgresql": lambda: pool.fetchval("SELECT 1"), "redis": cache.ping}, optional=frozenset({"redis"})

@@ -7,22 +7,49 @@ from uuid import UUID, uuid4
 from aiohttp import web
 
 from services.verifier.attempt import Attempt
-from services.verifier.browser import BrowserCookie, refuse_foreign
+from services.verifier.browser import BrowserCookie, PairingCookie, refuse_foreign
 from services.verifier.consume import Consume
+from services.verifier.pairing import holds_proof
 from services.verifier.redirect import redirect_location
+from services.verifier.renewal import Renewal
 from services.verifier.verdict import judge
 from services.verifier.views import PRIVATE_HEADERS, Views
+from services.verifier.visitors import refuse_scanner, visitor_of
+from services.verifier.visits import Note, Visit
 from shared.database import Row
-from shared.errors import LinkConsumed, LinkInvalid
-from shared.http.routes import Call, Handler, Public, Route, read_body
+from shared.errors import (
+    ForeignOrigin,
+    LinkConsumed,
+    LinkExpired,
+    LinkInProgress,
+    LinkInvalid,
+    LinkNotYetValid,
+    LinkRevoked,
+    PairingRequired,
+    Refusal,
+    ScannerRefused,
+)
+from shared.http.routes import Call, Described, Handler, Public, Route, read_body
 from shared.keys import KeyRing
 from shared.links import load_state
 from shared.redirects import origin
 from shared.tokens import LinkRef, attempt_id, make_grant, read_token
 
 _PATH = "/l/{token}"
+_RENEW_PATH = "/l/{token}/renew"
 _TOKEN_IS_PROOF = Public("the token in the path is the proof, checked before any I/O")
 _LARGEST_FORM_BYTES = 4096
+# Refusals whose page says more when it knows the link. The others are those of storms, and end without the database.
+_WORTH_A_LOOK = (LinkExpired, LinkNotYetValid, PairingRequired)
+_HTML = "text/html"
+_OVER = (LinkInvalid, LinkConsumed, LinkExpired, LinkRevoked, LinkNotYetValid, PairingRequired)
+_SHOWN = Described(answers={200: None}, refusals=_OVER, media_type=_HTML)
+_PRESSED = Described(
+    # 200: a link that leads nowhere.
+    answers={200: None, 303: None},
+    refusals=(*_OVER, LinkInProgress, ForeignOrigin, ScannerRefused),
+    media_type=_HTML,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +59,19 @@ class PageReads:
     look: Callable[[list[Attempt]], Awaitable[Mapping[UUID, Row]]]
     ring: KeyRing
     cookie: BrowserCookie
+    pairings: PairingCookie
     views: Views
+    note: Note  # keeps it in memory, for a task that is no part of the request
 
     async def show(self, call: Call) -> web.Response:
         """`GET /l/{token}`: the confirm page, or why there is none. Changes nothing, however often and by whom."""
-        link = _read_link(self.ring, call)
-        cookie = self.cookie.read(call.request)
-        attempt = Attempt(link, _attempt_id(self.ring, link, cookie), None, "browser", call.request_id)
-        rows = await self.look([attempt])
-        response = self._page(rows.get(attempt.attempt_id), attempt.attempt_id)
-        if cookie is None:
+        attempt = self.attempt(call)
+        row = await self.row_of(attempt)
+        visitor = visitor_of(call.request.headers, call.request.method)
+        self.note(Visit(attempt.link.link_id, "visited", visitor))
+        # A page that is fetched ahead, before anybody wants it, must not press its own button.
+        response = self._page(call, row, attempt, may_press=visitor != "prefetch")
+        if response.status == 200 and self.cookie.read(call.request) is None:
             self.cookie.give(response)
         return response
 
@@ -49,16 +79,40 @@ class PageReads:
         """`OPTIONS /l/{token}`: what may be asked. No CORS: no other site's script has business here."""
         return web.Response(status=204, headers={**PRIVATE_HEADERS, "Allow": "GET, HEAD, OPTIONS, POST"})
 
-    def _page(self, row: Row | None, attempt: UUID) -> web.Response:
+    async def back(self, call: Call) -> web.Response:
+        """`GET /l/{token}/renew`: an address that somebody kept, or tries again; the link's own page is what it stands for."""
+        self.attempt(call)  # not for what is no token of ours
+        return self.views.redirect(f"../{call.request.match_info['token']}")
+
+    def attempt(self, call: Call) -> Attempt:
+        """Return the attempt that this browser makes. Raises `LinkInvalid` for what is no token of ours, before any I/O."""
+        link = read_token(self.ring, call.request.match_info["token"])
+        if link is None:
+            raise LinkInvalid
+        paired = holds_proof(self.ring, link, self.pairings.read(call.request))
+        named = _attempt_id(self.ring, link, self.cookie.read(call.request))
+        return Attempt(link, named, None, "browser", call.request_id, paired)
+
+    async def row_of(self, attempt: Attempt) -> Row:
+        """Read where the link stands. Raises `LinkInvalid` for one that is not there any more."""
+        row = (await self.look([attempt])).get(attempt.attempt_id)
         if row is None:
             raise LinkInvalid
+        return row
+
+    def _page(self, call: Call, row: Row, attempt: Attempt, *, may_press: bool) -> web.Response:
         verdict = judge(row, attempt)
         if verdict is None:
-            return self.views.confirm(row)
-        redeemed = verdict.redeemed()
-        if not redeemed.row["grant_lives"]:
-            raise LinkConsumed
-        return self.views.carry_on(redeemed.row)
+            presses = attempt.paired and row["binding"] != "none" and may_press
+            return self.views.confirm(call.request, row, "auto" if presses else "first")
+        try:
+            redeemed = verdict.redeemed()
+            if not redeemed.row["grant_lives"]:
+                raise LinkConsumed
+        except Refusal as refusal:
+            return self.views.refused(call.request, refusal, row)
+        # Never by itself: who comes here by Back wants to stay.
+        return self.views.confirm(call.request, row, "again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,53 +121,80 @@ class Pages:
 
     reads: PageReads
     consume: Consume
+    renewal: Renewal
     public_url: str
 
     def routes(self) -> list[Route]:
         return [
-            self._route("GET", self.reads.show),
-            self._route("HEAD", self.reads.show),
-            self._route("OPTIONS", self.reads.options),
-            self._route("POST", self.press),
+            self._route("GET", _PATH, self.reads.show, _SHOWN),
+            self._route("HEAD", _PATH, self.reads.show, _SHOWN),
+            self._route(
+                "OPTIONS", _PATH, self.reads.options, Described(answers={204: None}, media_type=_HTML)
+            ),
+            self._route("POST", _PATH, self.press, _PRESSED),
+            self._route(
+                "GET",
+                _RENEW_PATH,
+                self.reads.back,
+                Described(answers={303: None}, refusals=(LinkInvalid,), media_type=_HTML),
+            ),
+            self._route(
+                "POST",
+                _RENEW_PATH,
+                self.renew,
+                Described(answers={200: None}, refusals=(LinkInvalid, ForeignOrigin), media_type=_HTML),
+            ),
         ]
 
     async def press(self, call: Call) -> web.Response:
         """`POST /l/{token}`: the button. Consumes the link, and leads the browser that did so to the product."""
-        refuse_foreign(call.request.headers, origin(self.public_url))
-        await read_body(call.request, call.max_body_bytes)  # the button sends nothing that we read
-        link = _read_link(self.reads.ring, call)
-        attempt_uuid = _attempt_id(self.reads.ring, link, self.reads.cookie.read(call.request))
-        redeemed = await self.consume.consume(Attempt(link, attempt_uuid, None, "browser", call.request_id))
+        attempt = await self._posted(call)
+        try:
+            redeemed = await self.consume.consume(attempt)
+        except _WORTH_A_LOOK as refusal:
+            return self.reads.views.refused(call.request, refusal, await self.reads.row_of(attempt))
         # The same browser is let in again, but no longer than the code is worth anything.
         if redeemed.replayed and not redeemed.row["grant_lives"]:
             raise LinkConsumed
-        return self._lead_on(link, redeemed.row)
+        return self._lead_on(call, attempt.link, redeemed.row)
 
-    def _lead_on(self, link: LinkRef, row: Row) -> web.Response:
+    async def renew(self, call: Call) -> web.Response:
+        """`POST /l/{token}/renew`: a new link for an expired one, to whom that one went. One answer, whatever comes of it."""
+        attempt = await self._posted(call)
+        row = await self.reads.row_of(attempt)
+        await self.renewal.ask(attempt.link, call.request_id)
+        return self.reads.views.renewed(call.request, row)
+
+    async def _posted(self, call: Call) -> Attempt:
+        """Return the attempt of a form of ours; other sites' and scanners' are refused before any look at the link."""
+        refuse_foreign(call.request.headers, origin(self.public_url))
+        await read_body(call.request, call.max_body_bytes)  # the buttons send nothing that we read
+        attempt = self.reads.attempt(call)
+        try:
+            refuse_scanner(call.request.headers)
+        except ScannerRefused as refusal:
+            self.reads.note(Visit(attempt.link.link_id, "refused", "scanner", refusal.code))
+            raise
+        return attempt
+
+    def _lead_on(self, call: Call, link: LinkRef, row: Row) -> web.Response:
+        views = self.reads.views
         if row["redirect_url"] is None:
-            return self.reads.views.done(row)
+            return views.done(call.request, row)
         code = make_grant(self.reads.ring, link)
-        return self.reads.views.redirect(
-            redirect_location(row["redirect_url"], code, load_state(row["state"]))
-        )
+        return views.redirect(redirect_location(row["redirect_url"], code, load_state(row["state"])))
 
-    def _route(self, method: str, handler: Handler) -> Route:
+    def _route(self, method: str, path: str, handler: Handler, described: Described) -> Route:
         return Route(
             method,
-            _PATH,
+            path,
             handler,
             _TOKEN_IS_PROOF,
             max_body_bytes=_LARGEST_FORM_BYTES,
             refusal_view=self.reads.views.refusal,
             headers=PRIVATE_HEADERS,
+            described=described,
         )
-
-
-def _read_link(ring: KeyRing, call: Call) -> LinkRef:
-    link = read_token(ring, call.request.match_info["token"])
-    if link is None:
-        raise LinkInvalid
-    return link
 
 
 def _attempt_id(ring: KeyRing, link: LinkRef, cookie: str | None) -> UUID:

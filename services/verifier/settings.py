@@ -1,27 +1,24 @@
 """Settings of the verifier."""
 
 from functools import cached_property
+from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
 
 from services.verifier.signing_keys import SigningKeys, SigningKeysInvalid
 from shared.keys import SERVICE_PURPOSES, KeyRing
-from shared.settings import PublicUrlSettings, ServiceSettings
+from shared.settings import PublicUrlSettings, ServiceSettings, key_ring_of
 
 
 class VerifierSettings(ServiceSettings, PublicUrlSettings):
     """What the verifier needs on top of every service."""
 
-    keys: SecretStr = Field(description="The verifier's key ring, from `magiclink keys derive verifier`.")
+    keys: Annotated[SecretStr, key_ring_of("verifier")] = Field(
+        description="The verifier's key ring, from `magiclink keys derive verifier`."
+    )
     signing_keys: SecretStr = Field(
         description="JWK Set with private keys that sign JWTs, newest first, from `magiclink keys signing`."
     )
-
-    @field_validator("keys")
-    @classmethod
-    def _ring(cls, value: SecretStr) -> SecretStr:
-        KeyRing.parse(value.get_secret_value(), SERVICE_PURPOSES["verifier"])
-        return value
 
     @field_validator("signing_keys")
     @classmethod

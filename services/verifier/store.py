@@ -1,8 +1,9 @@
 """The verifier's statements, as functions over attempts. Only `consume` and `exchange` call those that write."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from shared.database import Pool, Row
@@ -14,7 +15,7 @@ SQL = SqlBlocks(Path(__file__).parent / "queries.sql")
 # How long the exchange of a grant may be repeated by the one who made it (DESIGN §3).
 EXCHANGE_REPEATS_SECONDS = 60.0
 
-Via = Literal["api", "browser"]
+Via = Literal["api", "browser", "passcode"]
 
 
 class AppAttempt(Protocol):
@@ -34,6 +35,8 @@ class ConsumeAttempt(AppAttempt, Protocol):
     @property
     def via(self) -> Via: ...
     @property
+    def paired(self) -> bool: ...
+    @property
     def request_id(self) -> str: ...
 
 
@@ -44,6 +47,36 @@ class ExchangeAttempt(AppAttempt, Protocol):
     def code_challenge(self) -> str | None: ...
     @property
     def request_id(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose passcode it is: exactly one is given."""
+
+    link_id: UUID | None = None
+    email: str | None = None
+    phone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A passcode that somebody typed, by its attempt. `stand_in` is charged when the link is not there or not open to guesses."""
+
+    link_id: UUID
+    app_id: UUID
+    attempt_id: UUID
+    stand_in: UUID
+
+
+class NotedVisit(NamedTuple):
+    """A row of `link_visits` before its time: `age_seconds` is how long it waited to be written."""
+
+    link_id: UUID
+    app_id: UUID | None
+    event: str
+    visitor: str
+    detail: str | None
+    age_seconds: float
 
 
 class VerifierStore:
@@ -59,7 +92,8 @@ class VerifierStore:
             *_who(attempts),
             [attempt.via for attempt in attempts],
             [attempt.request_id for attempt in attempts],
-            *_bounds(attempts),
+            [attempt.paired for attempt in attempts],
+            *_bounds(attempt.link.link_id for attempt in attempts),
         )
         return _by_attempt(rows)
 
@@ -70,14 +104,37 @@ class VerifierStore:
             *_who(attempts),
             [attempt.code_challenge for attempt in attempts],
             [attempt.request_id for attempt in attempts],
-            *_bounds(attempts),
+            *_bounds(attempt.link.link_id for attempt in attempts),
         )
         return _by_attempt(rows)
 
     async def look(self, attempts: Sequence[AppAttempt]) -> dict[UUID, Row]:
         """Read where the links stand, by attempt id. A link that the attempt's app does not have is missing."""
-        rows = await self._pool.fetch(SQL.look, *_who(attempts), *_bounds(attempts), EXCHANGE_REPEATS_SECONDS)
+        bounds = _bounds(attempt.link.link_id for attempt in attempts)
+        rows = await self._pool.fetch(SQL.look, *_who(attempts), *bounds, EXCHANGE_REPEATS_SECONDS)
         return _by_attempt(rows)
+
+    async def find_passcode_links(self, app_id: UUID, holder: Holder) -> Sequence[Row]:
+        """Read what a passcode may be meant for: the link, or of a user the newest live one and those that passcodes consumed lately."""
+        if holder.link_id is not None:
+            return await self._pool.fetch(SQL.find_passcode_link, app_id, holder.link_id)
+        return await self._pool.fetch(SQL.find_passcode_links_of_user, app_id, holder.email, holder.phone)
+
+    async def raise_tries(self, guess: Guess) -> Row | None:
+        """Count a try before it is compared; None: there is nothing to compare it with."""
+        rows = await self._pool.fetch(
+            SQL.raise_tries, guess.link_id, guess.app_id, guess.attempt_id, guess.stand_in
+        )
+        return rows[0] if rows else None
+
+    async def write_visits(self, visits: Sequence[NotedVisit]) -> None:
+        """Write visits of links that are there, the first 20 of each."""
+        columns = zip(*visits, strict=True)
+        await self._pool.fetch(
+            SQL.write_visits,
+            *(list(column) for column in columns),
+            *_bounds(visit.link_id for visit in visits),
+        )
 
 
 def _who(attempts: Iterable[AppAttempt]) -> tuple[list[UUID], list[UUID], list[UUID | None]]:
@@ -89,8 +146,8 @@ def _who(attempts: Iterable[AppAttempt]) -> tuple[list[UUID], list[UUID], list[U
     )
 
 
-def _bounds(attempts: Sequence[AppAttempt]) -> tuple[UUID, UUID]:
-    ids = [attempt.link.link_id for attempt in attempts]
+def _bounds(link_ids: Iterable[UUID]) -> tuple[UUID, UUID]:
+    ids = list(link_ids)
     return min(ids), max(ids)
 
 

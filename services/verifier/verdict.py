@@ -3,18 +3,30 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
-from uuid import UUID
 
+from services.verifier.attempt import Attempt
 from shared.database import Row
-from shared.errors import LinkConsumed, LinkExpired, LinkInvalid, LinkNotYetValid, LinkRevoked, Refusal
+from shared.errors import (
+    LinkConsumed,
+    LinkExpired,
+    LinkInvalid,
+    LinkNotYetValid,
+    LinkRevoked,
+    PairingRequired,
+    Refusal,
+)
 
-State = Literal["redeemed", "consumed", "revoked", "expired", "not_yet_valid", "unknown"]
+State = Literal[
+    "redeemed", "consumed", "revoked", "superseded", "expired", "not_yet_valid", "unpaired", "unknown"
+]
 
 _REFUSALS: Mapping[State, type[Refusal]] = {
     "consumed": LinkConsumed,
     "revoked": LinkRevoked,
+    "superseded": LinkRevoked,
     "expired": LinkExpired,
     "not_yet_valid": LinkNotYetValid,
+    "unpaired": PairingRequired,
     "unknown": LinkInvalid,
 }
 
@@ -47,19 +59,35 @@ def won_now(row: Row) -> Verdict:
     return Verdict("redeemed", row)
 
 
-def judge(row: Row | None, attempt_id: UUID) -> Verdict | None:
-    """Judge a row of `look`; None: the link is free. The database's clock (`looked_at`) tells the time."""
+def judge(row: Row | None, attempt: Attempt) -> Verdict | None:
+    """Judge a row of `look` for an attempt; None: the link is free. The database's clock (`looked_at`) tells the time.
+
+    It must call free what the statement `consume` calls free, and nothing else.
+    """
     if row is None:
         return Verdict("unknown", None)
+    mine = row["consumed_by"] == attempt.attempt_id
+    state = _ended(row, mine=mine) or _shut(row, attempt)
+    return Verdict(state, row, replayed=state == "redeemed") if state else None
+
+
+def _ended(row: Row, *, mine: bool) -> State | None:
+    """Say what ended the link for good."""
     # Revocation may come after consumption and then wins: a revoked link has nothing more to give. And a user who was deleted
     # meanwhile cannot be signed in.
     if row["revoked_at"] is not None or row["found_user"] is None:
-        return Verdict("revoked", row)
+        return "revoked"
     if row["consumed_at"] is not None:
-        mine = row["consumed_by"] == attempt_id
-        return Verdict("redeemed" if mine else "consumed", row, replayed=mine)
+        return "redeemed" if mine else "consumed"
+    return "superseded" if row["status"] == "superseded" else None
+
+
+def _shut(row: Row, attempt: Attempt) -> State | None:
+    """Say why a link that nothing ended is not open to this attempt."""
     if row["looked_at"] >= row["expires_at"]:
-        return Verdict("expired", row)
+        return "expired"
     if row["looked_at"] < row["not_before"]:
-        return Verdict("not_yet_valid", row)
-    return None
+        return "not_yet_valid"
+    # Last, so that a link that is over says so, rather than sending its user to another browser.
+    unpaired = row["binding"] == "require" and not attempt.paired and attempt.via != "passcode"
+    return "unpaired" if unpaired else None

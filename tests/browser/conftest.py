@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from services.dev import dev_file
 from services.dev.demo_app import DemoApp
@@ -24,6 +24,10 @@ ARGUMENTS = [
     # Whatever else the browser wants to know of the world, it does not find it.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ]  # fmt: skip
+
+
+# A whole cluster and a browser share this machine with whatever else runs on it.
+expect.set_options(timeout=20_000)
 
 
 class Visit(Protocol):

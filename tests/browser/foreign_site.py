@@ -11,6 +11,7 @@ from services.dev.ports import HOST
 PAGES = {
     "prefetch": '<link rel="prefetch" href="{url}"><link rel="prerender" href="{url}"><p>Guessing where you go next.</p>',
     "post": '<form method="post" action="{url}"></form><script>document.forms[0].submit()</script>',
+    "lead": '<a href="{url}">Win a prize</a>',
     "frame": '<iframe title="frame" src="{url}"></iframe>',
 }
 

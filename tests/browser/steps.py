@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
-from tests.browser.visitor import TIMEOUT_MS
+from tests.browser.visitor import TIMEOUT_MS, Visitor
 from tests.clusters import REDIRECT, House
 
 
@@ -34,6 +34,11 @@ async def ask_for_link(page: Page, email: str) -> None:
     await expect(page.get_by_role("heading")).to_have_text("Look into your inbox")
 
 
+async def forget_pairing(visitor: Visitor) -> None:
+    """Make the browser one that the verifier has never seen: what a link's page is in any browser but the asker's."""
+    await visitor.context.clear_cookies(name="mlp")
+
+
 async def open_mail(page: Page, email: str) -> Page:
     """Follow the site's button to the inbox, and open the newest message to the address there."""
     inbox = await opened_by(page.context, page.get_by_role("link", name="Open the inbox"))
@@ -60,3 +65,8 @@ def button(page: Page) -> Locator:
 
 async def expect_signed_in(page: Page, email: str) -> None:
     await expect(page.get_by_role("heading")).to_have_text(f"Signed in as {email}")
+
+
+async def follow_link(visitor: Visitor, inbox: Page) -> Page:
+    """Open the link of the message on the screen, in a new tab."""
+    return await opened_by(visitor.context, inbox.locator("section.links a.button").first)

@@ -13,6 +13,7 @@ from tests.browser.steps import (
     ask_for_link,
     button,
     expect_signed_in,
+    forget_pairing,
     new_address,
     open_mail,
     opened_by,
@@ -22,9 +23,10 @@ from tests.clusters import House
 
 
 async def reach_link(visitor: Visitor, house: House, email: str, *, in_html: bool = False) -> Page:
-    """Go from the site's first page to the page of the link."""
+    """Go from the site's first page to the page of the link, in a browser that is not paired: one with a button to press."""
     site = await visitor.open(house.cluster.site_url)
     await ask_for_link(site, email)
+    await forget_pairing(visitor)
     mail = await open_mail(site, email)
     if in_html:
         frame = mail.frame_locator('iframe[title="The message as HTML"]')

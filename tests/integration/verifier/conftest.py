@@ -77,13 +77,13 @@ async def app(seeds: Seeds) -> SeededApp:
 
 @pytest.fixture
 def link_queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every statement on links that this process sends through a pool from now on."""
+    """Every statement on links that this process sends through a pool from now on, but for visits of a second ago."""
     seen: list[str] = []
     for name in ("fetch", "fetchrow", "fetchval", "execute", "executemany"):
         original = getattr(asyncpg.Pool, name)
 
         def counted(self: Any, query: str, *args: Any, original: Any = original, **options: Any) -> Any:
-            if "magiclink.links" in query:
+            if "magiclink.links" in query and "magiclink.link_visits" not in query:
                 seen.append(query)
             return original(self, query, *args, **options)
 

@@ -1,5 +1,7 @@
 """`/l/{token}`: who may look, who may press, and where it leads."""
 
+import base64
+import hashlib
 import re
 from typing import Any
 
@@ -43,14 +45,14 @@ async def test_the_confirm_page_says_what_the_button_will_do(
     link = await seeds.link(app)
     page = await verifier.get(link.token)
     assert page.status == 200
-    assert "Sign in to &lt;b&gt;Acme &amp; Co&lt;/b&gt;" in page.text
+    assert "<h1>Sign in to <bdi>&lt;b&gt;Acme &amp; Co&lt;/b&gt;</bdi></h1>" in page.text
     assert "a•••@example.com" in page.text
     assert "ann@example.com" not in page.text
     row = await one_row(owner, "SELECT expires_at FROM magiclink.links WHERE id = $1", link.id)
     assert f'<time datetime="{row["expires_at"].isoformat()}">' in page.text
     assert page.text.count('<form method="post">') == page.text.count("<button>") == 1
     assert page.text.count("<h1>") == 1
-    assert '<html lang="en">' in page.text
+    assert '<html lang="en" dir="ltr">' in page.text
 
 
 async def test_a_page_has_nothing_that_could_carry_the_token_away(
@@ -70,16 +72,18 @@ async def test_a_page_has_nothing_that_could_carry_the_token_away(
     _assert_private(redirect)
 
 
-async def test_the_style_of_the_page_is_the_one_its_policy_allows(
-    verifier: RunningVerifier, app: SeededApp, seeds: Seeds
+async def test_the_styles_of_the_page_are_those_its_policy_allows_and_no_script_is(
+    verifier: RunningVerifier, seeds: Seeds
 ) -> None:
-    import base64
-    import hashlib
-
+    app = await seeds.app(branding='{"colour": "#ffd400"}')
     page = await verifier.get((await seeds.link(app)).token)
-    style = page.text.partition("<style>")[2].partition("</style>")[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert f"style-src 'sha256-{digest}'" in page.headers["Content-Security-Policy"]
+    styles = re.findall(r"<style>(.*?)</style>", page.text, re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() for style in styles]
+    policy = page.headers["Content-Security-Policy"]
+    assert f"style-src 'sha256-{hashes[0]}' 'sha256-{hashes[1]}';" in policy
+    assert "#ffd400" in styles[1]
+    assert "script-src" not in policy
+    assert "unsafe" not in policy
 
 
 async def test_the_button_leads_to_the_product_with_a_code_and_the_state(

@@ -62,6 +62,11 @@ class RunningVerifier:
     async def exchange(self, app: SeededApp, code: str, key: str | None = None, **body: Any) -> Answer:
         return await self._post(app, "/v1/grants/exchange", {"code": code, **body}, key)
 
+    async def verify_passcode(
+        self, app: SeededApp, passcode: str, key: str | None = None, **holder: Any
+    ) -> Answer:
+        return await self._post(app, "/v1/passcodes/verify", {"passcode": passcode, **holder}, key)
+
     async def get(self, token: str, cookie: str | None = None, method: str = "GET") -> Answer:
         return await self.ask(method, f"/l/{token}", headers=_cookie(cookie))
 

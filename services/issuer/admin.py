@@ -2,36 +2,44 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
 import click
-from pydantic import SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
-from services.issuer.api_keys import create_key, list_keys
+from services.issuer.api_keys import create_key, key_settings, list_keys
 from services.issuer.app_settings import app_settings
 from services.issuer.apps import create_app, find_app, list_apps
 from services.issuer.paging import PageQuery
 from services.issuer.tenancy import SQL, Reach
 from shared.api_keys import SCOPES
-from shared.database import Connection, Database, create_pool, is_away
+from shared.command_line import examples
+from shared.database import Connection, Database, Pool, create_pool, is_away
 from shared.errors import Invalid, Refusal
 from shared.settings import PrefixedSettings, load_settings
 
 T = TypeVar("T")
 
 _EVERY_APP = Reach(UUID(int=0), every_app=True)
+# A table, column or schema that is not there yet.
+_NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class DatabaseSettings(PrefixedSettings):
     """All that these commands need."""
 
-    database_url: SecretStr
-    database_direct_url: SecretStr | None = None
+    database_url: SecretStr = Field(
+        description="`postgresql://…` of the database's owner, for `migrate`, or of the issuer's role, for the others."
+    )
+    database_direct_url: SecretStr | None = Field(
+        None, description="Past PgBouncer, for `migrate`; default: the database URL."
+    )
 
     @field_validator("database_url", "database_direct_url")
     @classmethod
@@ -50,16 +58,35 @@ def database_url(*, direct: bool = False) -> str:
 
 def run_on_database(work: Callable[[Connection], Awaitable[T]]) -> T:
     """Run one transaction. What an operator can mend becomes one clear line; everything else is a fault and shows itself."""
+
+    async def run(pool: Pool) -> T:
+        async with pool.acquire() as connection, connection.transaction():
+            return await work(connection)
+
+    return run_on_pool(run)
+
+
+def run_on_pool(work: Callable[[Pool], Awaitable[T]]) -> T:
+    """Run work that opens its own transactions. Mistakes are told as by `run_on_database`."""
     url = database_url()
-    try:
+    with told_plainly():
         return asyncio.run(_run(url, work))
+
+
+@contextmanager
+def told_plainly() -> Iterator[None]:
+    """Turn what an operator can mend into `click.ClickException` with what to do; never a URL, which may hold a password."""
+    try:
+        yield
     except Invalid as invalid:
         lines = [f"{problem.field}: {problem.message}" for problem in invalid.problems]
         raise click.ClickException("\n".join(lines)) from None
     except Refusal as refusal:
         raise click.ClickException(str(refusal)) from None
-    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
-        raise click.ClickException("the database has no schema yet: run `magiclink migrate` first") from None
+    except _NOT_MIGRATED:
+        raise click.ClickException(
+            "the database has no schema yet, or an older one: run `magiclink migrate` first"
+        ) from None
     except asyncpg.InsufficientPrivilegeError as error:
         raise click.ClickException(
             f"{error}: use the URL of the database's owner or of the issuer's role"
@@ -74,16 +101,15 @@ def run_on_database(work: Callable[[Connection], Awaitable[T]]) -> T:
         ) from None
 
 
-async def _run(url: str, work: Callable[[Connection], Awaitable[T]]) -> T:
-    pool = await create_pool(Database(url, pool_size=1, name="admin"))
+async def _run(url: str, work: Callable[[Pool], Awaitable[T]]) -> T:
+    pool = await create_pool(Database(url, pool_size=2, name="admin"))
     try:
-        async with pool.acquire() as connection, connection.transaction():
-            return await work(connection)
+        return await work(pool)
     finally:
         await pool.close()
 
 
-@click.command("create")
+@click.command("create", epilog=examples("apps create Shop --redirect 'https://shop.example/*'"))
 @click.argument("name")
 @click.option("--redirect", "redirects", multiple=True, metavar="URL",
               help="Where links may lead: a URL, or a path prefix https://host/path/*. May be given again.")  # fmt: skip
@@ -93,8 +119,7 @@ async def _run(url: str, work: Callable[[Connection], Awaitable[T]]) -> T:
 @_JSON
 def create_app_command(name: str, *, as_json: bool, intake: bool, **urls: Any) -> None:
     """Make an app named NAME: a tenant with its own users, keys and links."""
-    # One variable decides about http everywhere: what the services allow, this command allows.
-    allow_http = load_settings(DatabaseSettings).environment == "dev"
+    allow_http = _allows_http()
     values = {
         "name": name,
         "redirect_urls": list(urls["redirects"]),
@@ -108,7 +133,7 @@ def create_app_command(name: str, *, as_json: bool, intake: bool, **urls: Any) -
     _print(app, as_json, f"app {app['id']} ({app['name']}) was made")
 
 
-@click.command("list")
+@click.command("list", epilog=examples("apps list --json"))
 @_JSON
 def list_apps_command(*, as_json: bool) -> None:
     """List the apps."""
@@ -118,12 +143,27 @@ def list_apps_command(*, as_json: bool) -> None:
     _print(apps, as_json, "\n".join(f"{app['id']}  {app['name']}" for app in apps) or "there is no app yet")
 
 
-@click.command("create")
+@click.command(
+    "create",
+    epilog=examples(
+        "keys create --app 01912d68-783e-7a03-8467-5661c1243ad4 --name shop --scope links:create"
+    ),
+)
 @click.option("--app", "app_id", type=click.UUID, required=True, help="The app's id.")
 @click.option("--name", required=True, help="What the key is for.")
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(list(SCOPES)), help="May be given again.")
 @click.option("--all-scopes", is_flag=True, help="Every scope, apps:admin included.")
 @click.option("--expires", type=click.DateTime(), help="When the key ends, in UTC; default: never.")
+@click.option(
+    "--type", "types", multiple=True, help="Types of links it may ask for; default: all. May be given again."
+)
+@click.option("--redirect", "redirect_urls", multiple=True, metavar="URL",
+              help="Where its links may lead, a part of what the app allows. May be given again.")  # fmt: skip
+@click.option(
+    "--max-ttl", "max_ttl_seconds", type=int, metavar="SECONDS", help="The longest life it may ask for."
+)
+@click.option("--recipient-domain", "recipient_domains", multiple=True, metavar="DOMAIN",
+              help="Send to e-mail addresses in this domain only, and to no phone. May be given again.")  # fmt: skip
 @_JSON
 def create_key_command(
     *, app_id: UUID, name: str, scopes: tuple[str, ...], as_json: bool, **more: Any
@@ -132,13 +172,21 @@ def create_key_command(
     if bool(scopes) == more["all_scopes"]:
         raise click.UsageError("give --scope once or more, or --all-scopes")
     expires: datetime | None = more["expires"]
-    expires_at = expires.replace(tzinfo=UTC) if expires else None
-    wanted = list(SCOPES) if more["all_scopes"] else list(scopes)
-    key = run_on_database(lambda connection: create_key(connection, app_id, name, wanted, expires_at))
+    values = {
+        "name": name,
+        "scopes": list(SCOPES) if more["all_scopes"] else list(scopes),
+        "expires_at": expires.replace(tzinfo=UTC) if expires else None,
+        "max_ttl_seconds": more["max_ttl_seconds"],
+        # An option that was not given is no limit, not an empty list.
+        **{limit: list(more[limit]) or None for limit in ("types", "redirect_urls", "recipient_domains")},
+    }
+    key = run_on_database(
+        lambda connection: create_key(connection, app_id, key_settings(values, allow_http=_allows_http()))
+    )
     _print(key, as_json, key["key"])
 
 
-@click.command("list")
+@click.command("list", epilog=examples("keys list --app 01912d68-783e-7a03-8467-5661c1243ad4"))
 @click.option("--app", "app_id", type=click.UUID, required=True, help="The app's id.")
 @_JSON
 def list_keys_command(*, app_id: UUID, as_json: bool) -> None:
@@ -152,7 +200,7 @@ def list_keys_command(*, app_id: UUID, as_json: bool) -> None:
     _print(keys, as_json, "\n".join(map(_key_line, keys)) or "the app has no key yet")
 
 
-@click.command("revoke")
+@click.command("revoke", epilog=examples("keys revoke 01912d68-783e-7a03-8467-5661c1243ad4"))
 @click.argument("key_id", metavar="ID", type=click.UUID)
 def revoke_key_command(key_id: UUID) -> None:
     """Revoke the API key ID."""
@@ -161,6 +209,11 @@ def revoke_key_command(key_id: UUID) -> None:
         raise click.ClickException(f"there is no key {key_id}: `magiclink keys list --app ID` shows them")
     # This command has no Redis to announce it by: what services have cached ages out.
     click.echo(f"key {row['prefix']} is revoked; services refuse it within 5 seconds")
+
+
+def _allows_http() -> bool:
+    # One variable decides about http everywhere: what the services allow, these commands allow.
+    return load_settings(DatabaseSettings).environment == "dev"
 
 
 async def _all_pages(read: Callable[[PageQuery], Awaitable[dict[str, Any]]]) -> list[dict[str, Any]]:

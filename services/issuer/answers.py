@@ -6,7 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from services.issuer.orders import Issued
-from shared.errors import FieldProblem, Invalid, NotFound, Refusal
+from shared.errors import FieldProblem, Invalid, NotFound, RateLimited, Refusal, Unavailable
+
+_OTHERS: Mapping[str, type[Refusal]] = {refusal.code: refusal for refusal in (RateLimited, Unavailable)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ def _keep(refusal: Refusal) -> dict[str, Any]:
 
 
 def _restore(kept: dict[str, Any]) -> Refusal:
-    # Items of an order are refused by rules of the request or the app: `Invalid`, or a missing app.
-    if kept["code"] == Invalid.code:
-        return Invalid([FieldProblem(*problem) for problem in kept["errors"]], kept["detail"])
-    return NotFound(kept["detail"])
+    # Items of an order are refused by rules of the request, the app or the key, by limits, or for a missing app.
+    code, detail = kept["code"], kept["detail"]
+    if code == Invalid.code:
+        return Invalid([FieldProblem(*problem) for problem in kept["errors"]], detail)
+    return _OTHERS.get(code, NotFound)(detail)

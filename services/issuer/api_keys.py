@@ -2,26 +2,39 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from services.issuer.announce import Announcer
+from services.issuer.app_settings import Seconds, Text, checked_entries
 from services.issuer.apps import find_app
 from services.issuer.idempotency import Answered, Once, Work
+from services.issuer.key_limits import wider_limits
 from services.issuer.orders import Guard
 from services.issuer.paging import PageQuery, page
 from services.issuer.tenancy import SQL, AnyConnection, Reach
 from shared.api_keys import SCOPES, new_key
 from shared.database import Connection, Pool, Row
 from shared.errors import FieldProblem, Forbidden, Invalid, NotFound
-from shared.http.routes import Caller
+from shared.http.routes import Caller, KeyLimits, validate
+from shared.links import LinkType
+from shared.recipients import RecipientInvalid, normalize_domain
 
 # Who may change every app may change its own: the routes of apps ask for these.
 _IMPLIED = {"apps:admin": ("apps:read", "apps:write")}
+
+DomainName = Annotated[str, Field(min_length=1, max_length=253)]
 
 
 def _known_scopes(scopes: list[str]) -> list[str]:
@@ -33,29 +46,56 @@ def _known_scopes(scopes: list[str]) -> list[str]:
     return scopes
 
 
+def _domains(domains: list[str]) -> list[str]:
+    try:
+        return sorted({normalize_domain(domain) for domain in domains})
+    except RecipientInvalid as invalid:
+        raise PydanticCustomError("domain_format", "holds what {reason}", {"reason": str(invalid)}) from None
+
+
 class KeyCreate(BaseModel):
-    """The body of `POST /v1/apps/{id}/keys`."""
+    """The body of `POST /v1/apps/{id}/keys`. What is absent or null: whatever the app allows."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     scopes: Annotated[list[str], Field(min_length=1, max_length=100), AfterValidator(_known_scopes)]
     expires_at: AwareDatetime | None = None
+    types: Annotated[list[LinkType], Field(min_length=1, max_length=10)] | None = None
+    redirect_urls: Annotated[list[Text], Field(max_length=200)] | None = None
+    max_ttl_seconds: Seconds | None = None
+    recipient_domains: (
+        Annotated[list[DomainName], Field(min_length=1, max_length=200), AfterValidator(_domains)] | None
+    ) = None
+
+    @field_validator("redirect_urls")
+    @classmethod
+    def _entries(cls, value: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        return None if value is None else checked_entries(value, info)
+
+    @property
+    def limits(self) -> KeyLimits:
+        """What the key may ask for."""
+        return KeyLimits(
+            types=None if self.types is None else frozenset(self.types),
+            redirect_urls=None if self.redirect_urls is None else tuple(self.redirect_urls),
+            max_ttl_seconds=self.max_ttl_seconds,
+            recipient_domains=None if self.recipient_domains is None else frozenset(self.recipient_domains),
+        )
 
 
-async def create_key(
-    connection: AnyConnection,
-    app_id: UUID,
-    name: str,
-    scopes: Iterable[str],
-    expires_at: datetime | None = None,
-) -> dict[str, Any]:
+def key_settings(values: Any, *, allow_http: bool) -> KeyCreate:
+    """Return checked settings of a new key. Raises `Invalid` with every field problem."""
+    return validate(KeyCreate, values, context={"allow_http": allow_http})
+
+
+async def create_key(connection: AnyConnection, app_id: UUID, wanted: KeyCreate) -> dict[str, Any]:
     """Make a key; return its view with `key`, its text, shown this once. Raises `NotFound`, or `Invalid` for a past expiry."""
     key = new_key()
-    granted = with_implied(scopes)
     row = await connection.fetchrow(
-        SQL.create_key, key.id, app_id, name, key.prefix, key.hash, granted, expires_at
-    )
+        SQL.create_key, key.id, app_id, wanted.name, key.prefix, key.hash, with_implied(wanted.scopes), wanted.expires_at,
+        wanted.types and sorted(set(wanted.types)), wanted.redirect_urls, wanted.max_ttl_seconds, wanted.recipient_domains,
+    )  # fmt: skip
     if row is None:
         raise NotFound("no such app")
     if row["is_over"]:
@@ -74,7 +114,10 @@ def with_implied(scopes: Iterable[str]) -> list[str]:
 
 def key_view(row: Row) -> dict[str, Any]:
     """Return a key as the API tells it, without its text."""
-    names = ("id", "app_id", "name", "prefix", "scopes", "expires_at", "revoked_at", "created_at")
+    names = (
+        "id", "app_id", "name", "prefix", "scopes", "types", "redirect_urls", "max_ttl_seconds", "recipient_domains",
+        "expires_at", "revoked_at", "created_at",
+    )  # fmt: skip
     return {name: row[name] for name in names}
 
 
@@ -93,14 +136,14 @@ class KeyRegister:
     announcer: Announcer
 
     async def create(self, caller: Caller, app_id: UUID, wanted: KeyCreate, guard: Guard | None) -> Answered:
-        """Make a key for an app in the caller's reach. Raises `Forbidden` for scopes that the caller has not itself."""
+        """Make a key for an app in the caller's reach. Raises `Forbidden` when it would go further than the caller's own."""
         # Else a key that may only make keys could make itself one that may do anything.
-        _check_granted(caller, with_implied(wanted.scopes))
+        _check_granted(caller, with_implied(wanted.scopes), wanted.limits)
         reach = Reach.of(caller)
 
         async def do(connection: Connection) -> dict[str, Any]:
             await find_app(connection, reach, app_id)
-            return await create_key(connection, app_id, wanted.name, wanted.scopes, wanted.expires_at)
+            return await create_key(connection, app_id, wanted)
 
         async def again(connection: Connection, key_id: UUID) -> dict[str, Any]:
             row = await connection.fetchrow(SQL.find_api_key, app_id, key_id)
@@ -124,7 +167,10 @@ class KeyRegister:
         await self.announcer.changed(app_id)
 
 
-def _check_granted(caller: Caller, scopes: Sequence[str]) -> None:
+def _check_granted(caller: Caller, scopes: Sequence[str], limits: KeyLimits) -> None:
     surplus = [scope for scope in scopes if not caller.may(scope)]
     if surplus:
         raise Forbidden(f"a key grants only scopes it has itself, and this one lacks {', '.join(surplus)}")
+    wider = wider_limits(limits, caller.limits)
+    if wider:
+        raise Forbidden(f"a key makes no key that goes further than itself: narrow {', '.join(wider)}")

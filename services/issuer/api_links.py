@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.issuer import shapes
 from services.issuer.idempotency import guard_of
 from services.issuer.issue import Issue
 from services.issuer.lanes import Lanes
@@ -14,7 +15,16 @@ from services.issuer.orders import Issued, Order, Receipt
 from services.issuer.policy import App, Apps, Draft, draft_link
 from shared.errors import Refusal
 from shared.http.problems import problem
-from shared.http.routes import BATCH_BODY_BYTES, ApiKey, Call, Route, json_response, validate
+from shared.http.routes import (
+    BATCH_BODY_BYTES,
+    ApiKey,
+    Call,
+    Caller,
+    Described,
+    Route,
+    json_response,
+    validate,
+)
 from shared.keys import KeyRing
 from shared.links import LinkRequest, link_url, link_view
 from shared.tokens import LinkRef, make_passcode, make_token
@@ -43,7 +53,13 @@ class LinksApi:
 
     def routes(self) -> list[Route]:
         return [
-            Route("POST", "/v1/links", self.create, ApiKey("links:create")),
+            Route(
+                "POST",
+                "/v1/links",
+                self.create,
+                ApiKey("links:create"),
+                described=Described(body=LinkRequest, answers={201: shapes.MadeLink}),
+            ),
             Route(
                 "POST",
                 "/v1/links/batch",
@@ -51,43 +67,40 @@ class LinksApi:
                 ApiKey("links:create"),
                 tokens=_BATCH_TOKENS,
                 max_body_bytes=BATCH_BODY_BYTES,
+                described=Described(body=shapes.BatchOfRequests, answers={200: shapes.Batch}),
             ),
         ]
 
     async def create(self, call: Call) -> web.Response:
+        """Make a link, and send it when a channel is named."""
         request = await call.body(LinkRequest)
         app = await self.apps.get(call.caller.app_id)
-        draft = await self.lanes.assign(draft_link(app, request, "interactive"))
+        draft = await self.lanes.assign(draft_link(app, request, "interactive", call.caller.limits))
         receipt = await self.issue.one(self._order(call, app, "POST /v1/links", [draft]))
         item = receipt.items[0]
         if isinstance(item, Refusal):
             raise item
-        return json_response(self._view(item, app, call), 201, _replay_headers(receipt))
+        return json_response(self.view(item, app, call), 201, _replay_headers(receipt))
 
     async def create_batch(self, call: Call) -> web.Response:
+        """Make up to 10,000 links; each item succeeds or is refused by itself."""
         batch = await call.body(BatchRequest)
         app = await self.apps.get(call.caller.app_id)
-        items = [await self._draft(app, index, item) for index, item in enumerate(batch.links)]
+        items = await self.lanes.assign_all(
+            [_draft(app, call.caller, index, item) for index, item in enumerate(batch.links)]
+        )
         receipt = await self.issue.one(self._order(call, app, "POST /v1/links/batch", items))
         results = [
-            {"error": problem(item)} if isinstance(item, Refusal) else self._view(item, app, call)
+            {"error": problem(item)} if isinstance(item, Refusal) else self.view(item, app, call)
             for item in receipt.items
         ]
         return json_response({"results": results}, 200, _replay_headers(receipt))
-
-    async def _draft(self, app: App, index: int, item: dict[str, Any]) -> Draft | Refusal:
-        try:
-            return await self.lanes.assign(
-                draft_link(app, validate(LinkRequest, item, f"links.{index}."), "bulk")
-            )
-        except Refusal as refusal:
-            return refusal
 
     def _order(self, call: Call, app: App, scope: str, items: list[Draft | Refusal]) -> Order:
         guard = guard_of(call, self.ring, scope)
         return Order(app.id, items, guard, "api", {"x-request-id": call.request_id})
 
-    def _view(self, link: Issued, app: App, call: Call) -> dict[str, Any]:
+    def view(self, link: Issued, app: App, call: Call) -> dict[str, Any]:
         """The link as its maker sees it. The secrets are derived here, for a key that may see them, and kept nowhere."""
         row = {name: getattr(link, name) for name in Issued.__slots__}
         message = None
@@ -106,6 +119,14 @@ class LinksApi:
                 "passcode": passcode,
             }
         return {"link": {**link_view(row), **secrets}, "message": message}
+
+
+def _draft(app: App, caller: Caller, index: int, item: dict[str, Any]) -> Draft | Refusal:
+    try:
+        request = validate(LinkRequest, item, f"links.{index}.")
+        return draft_link(app, request, "bulk", caller.limits)
+    except Refusal as refusal:
+        return refusal
 
 
 def _replay_headers(receipt: Receipt) -> dict[str, str]:

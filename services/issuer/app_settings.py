@@ -4,22 +4,20 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.headerregistry import Address
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, LiteralString
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from shared.errors import Invalid
-from shared.http.routes import field_problems
-from shared.links import MAX_TTL_SECONDS, MIN_TTL_SECONDS, Locale
+from shared.http.routes import validate
+from shared.links import MAX_TTL_SECONDS, MIN_TTL_SECONDS, LinkType, Locale
 from shared.recipients import RecipientInvalid, normalize_email
 from shared.redirects import RedirectPolicy, RedirectRefused, check_entry, check_url
 
@@ -27,6 +25,7 @@ _MAILBOX = re.compile(r'(?:"(?P<quoted>[^"<>\\]+)"|(?P<name>[^"<>,;:@\\]*?))\s*<
 
 AppName = Annotated[str, Field(min_length=1, max_length=100)]
 Text = Annotated[str, Field(min_length=1, max_length=2048)]
+Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 Seconds = Annotated[int, Field(strict=True, ge=MIN_TTL_SECONDS, le=MAX_TTL_SECONDS)]
 
 
@@ -58,11 +57,28 @@ class Branding(BaseModel):
     product_name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     colour: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = None
     support_url: Text | None = None
+    # In e-mails only: a page with a link's token in its URL loads nothing from elsewhere.
+    logo_url: Text | None = None
+    footer: Annotated[str, Field(min_length=1, max_length=200)] | None = None
 
     @field_validator("support_url")
     @classmethod
     def _url(cls, value: str | None, info: ValidationInfo) -> str | None:
         return _checked_url(value, info)
+
+    @field_validator("logo_url")
+    @classmethod
+    def _https_url(cls, value: str | None) -> str | None:
+        # Mail clients load it from wherever the reader is, in dev too: http would show who reads what.
+        if value is not None:
+            with _rule_named():
+                check_url(value, allow_http=False)
+        return value
+
+    @field_validator("footer")
+    @classmethod
+    def _footer(cls, value: str | None) -> str | None:
+        return None if value is None else _one_line(value, "footer_format")
 
 
 class AppCreate(BaseModel):
@@ -86,14 +102,18 @@ class AppCreate(BaseModel):
     branding: Branding = Field(default_factory=Branding)
     intake: Annotated[bool, Field(strict=True)] = False
     interactive_per_minute: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 600
+    latest_only: list[LinkType] = Field(default_factory=list)
+    ttl_from: Literal["issue", "acceptance"] = "issue"
+    acceptance_cap_seconds: Seconds = Field(86400, validate_default=True)
+    texts_per_hour: Count = 1000
+    texts_per_recipient_per_hour: Count = 10
+    passcode_tries_per_day: Count = 30
 
     @field_validator("name")
     @classmethod
-    def _one_line(cls, value: str) -> str:
+    def _name(cls, value: str) -> str:
         # It goes into subjects and titles.
-        if not value.isprintable() or not value.strip():
-            raise PydanticCustomError("name_format", "must be one line of text")
-        return value.strip()
+        return _one_line(value, "name_format")
 
     @field_validator("base_url")
     @classmethod
@@ -111,10 +131,7 @@ class AppCreate(BaseModel):
     @field_validator("redirect_urls")
     @classmethod
     def _entries(cls, value: list[str], info: ValidationInfo) -> list[str]:
-        for index, entry in enumerate(value):
-            with _rule_named(f"entry {index} "):
-                check_entry(entry, allow_http=_allows_http(info))
-        return value
+        return checked_entries(value, info)
 
     @field_validator("default_redirect_url")
     @classmethod
@@ -135,16 +152,27 @@ class AppCreate(BaseModel):
             raise PydanticCustomError("ttl_too_long", "is more than max_ttl_seconds, {most}", {"most": most})
         return value
 
+    @field_validator("latest_only")
+    @classmethod
+    def _each_once(cls, value: list[LinkType]) -> list[LinkType]:
+        return sorted(set(value))
+
+    @field_validator("acceptance_cap_seconds")
+    @classmethod
+    def _cap(cls, value: int, info: ValidationInfo) -> int:
+        ttl_seconds = info.data.get("ttl_seconds")
+        if info.data.get("ttl_from") == "acceptance" and ttl_seconds is not None and value < ttl_seconds:
+            words = "is less than ttl_seconds, {ttl}, which a link shall live after its acceptance"
+            raise PydanticCustomError("cap_too_short", words, {"ttl": ttl_seconds})
+        return value
+
 
 def app_settings(values: Any, *, allow_http: bool) -> AppCreate:
     """Return checked settings of a new or changed app. Raises `Invalid` with every field problem.
 
     `allow_http` is for the dev environment: over http a grant would be readable by everybody on its way.
     """
-    try:
-        return AppCreate.model_validate(values, context={"allow_http": allow_http})
-    except ValidationError as error:
-        raise Invalid(field_problems(error)) from None
+    return validate(AppCreate, values, context={"allow_http": allow_http})
 
 
 def changed_settings(current: Mapping[str, Any], changes: Any, *, allow_http: bool) -> AppCreate:
@@ -154,8 +182,22 @@ def changed_settings(current: Mapping[str, Any], changes: Any, *, allow_http: bo
     return app_settings({**current, **changes}, allow_http=allow_http)
 
 
+def checked_entries(entries: list[str], info: ValidationInfo) -> list[str]:
+    """Return entries of a list of redirects. Raises pydantic's error naming the first bad one and its rule."""
+    for index, entry in enumerate(entries):
+        with _rule_named(f"entry {index} "):
+            check_entry(entry, allow_http=_allows_http(info))
+    return entries
+
+
 def _allows_http(info: ValidationInfo) -> bool:
     return bool((info.context or {}).get("allow_http"))
+
+
+def _one_line(value: str, rule: LiteralString) -> str:
+    if not value.isprintable() or not value.strip():
+        raise PydanticCustomError(rule, "must be one line of text")
+    return value.strip()
 
 
 def _checked_url(value: str | None, info: ValidationInfo) -> str | None:

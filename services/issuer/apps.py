@@ -79,6 +79,8 @@ def _values(settings: AppCreate) -> list[Any]:
         s.name, s.base_url, s.redirect_urls, s.default_redirect_url, s.landing_url, s.ttl_seconds, s.max_ttl_seconds,
         s.grant_ttl_seconds, s.passcode_strategy, s.passcode_length, s.jwt_algorithm, s.locale, s.sender,
         orjson.dumps(s.branding.model_dump(exclude_none=True)).decode(), s.intake, s.interactive_per_minute,
+        s.latest_only, s.ttl_from, s.acceptance_cap_seconds, s.texts_per_hour, s.texts_per_recipient_per_hour,
+        s.passcode_tries_per_day,
     ]  # fmt: skip
 
 

@@ -1,12 +1,15 @@
 """`Idempotency-Key` for the POSTs that are not issued in groups: the key's row is written in the transaction of the work.
 
 Kept is the id of what was made, no body and no secret: a replay reads the thing again. If the work raises, nothing is kept.
+What has no id is kept whole: it must hold nothing but ids and counts.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
+
+import orjson
 
 from services.issuer.orders import Guard
 from services.issuer.tenancy import SQL
@@ -19,10 +22,13 @@ from shared.keys import KeyRing
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a POST does. Both give the answer, an object with an `id`; `again` reads it by that id, for a replay."""
+    """What a POST does. Both give the answer, an object with an `id`; `again` reads it by that id, for a replay.
+
+    Without `again` the answer itself is kept and given again.
+    """
 
     do: Callable[[Connection], Awaitable[dict[str, Any]]]
-    again: Callable[[Connection, UUID], Awaitable[dict[str, Any]]]
+    again: Callable[[Connection, UUID], Awaitable[dict[str, Any]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +70,22 @@ class Once:
                 SQL.claim_key, *guard.identity, guard.body_hash.newest, guard.keep_seconds
             )
             if claimed is None:
-                made = await _find(connection, guard)
-                return Answered(await work.again(connection, made), replayed=True)
+                kept = await _find(connection, guard)
+                body = await work.again(connection, UUID(kept["id"])) if work.again else kept
+                return Answered(body, replayed=True)
             body = await work.do(connection)
-            await connection.execute(SQL.keep_answer, *guard.identity, str(body["id"]))
+            kept = {"id": body["id"]} if work.again else body
+            await connection.execute(
+                SQL.keep_answer, *guard.identity, orjson.dumps(kept, default=str).decode()
+            )
             return Answered(body)
 
 
-async def _find(connection: Connection, guard: Guard) -> UUID:
+async def _find(connection: Connection, guard: Guard) -> dict[str, Any]:
     row = await connection.fetchrow(SQL.find_answer, *guard.identity)
     if row is None:
         raise Unavailable("the Idempotency-Key expired just now", retry_after_seconds=1)
     if not guard.body_hash.matches(row["body_hash"]):
         raise IdempotencyConflict
-    found: UUID = row["id"]
-    return found
+    kept: dict[str, Any] = row["answer"]
+    return kept

@@ -1,6 +1,7 @@
 """Link requests from Kafka: exactly one link for each (app, source, id), whatever is redelivered (G2).
 
 What cannot be decoded, is refused, or comes too late is put aside with the reason, on `<topic>.dlq` and in `dead_letters`.
+What a limit of texts does not allow now comes again later, through the outbox; without Redis, which keeps these limits, the batch waits.
 Offsets are committed after the transaction (shared.consumer).
 """
 
@@ -14,13 +15,14 @@ from services.issuer.issue import Issue
 from services.issuer.lanes import Lanes
 from services.issuer.orders import Guard, Order
 from services.issuer.policy import Apps, draft_link
+from services.issuer.postponing import Postponed, pause_seconds
 from services.issuer.store import IssuerStore
 from shared.bus import Event, EventInvalid, decode_event
 from shared.clock import Clock, wall
 from shared.consumer import Record, request_id_of
 from shared.database import is_away
 from shared.dead_letters import Refused, put_aside
-from shared.errors import Invalid, Refusal
+from shared.errors import Invalid, RateLimited, Refusal, Unavailable
 from shared.http.routes import field_problems
 from shared.idempotency import hash_body
 from shared.keys import KeyRing
@@ -51,8 +53,8 @@ class Intake:
         self.retention_days = 30
         self.clock: Clock = wall
 
-    async def handle(self, records: list[Record]) -> None:
-        """Issue what is asked for; put aside what is refused. Raises when the database is away: nothing is skipped."""
+    async def handle(self, records: list[Record]) -> int:
+        """Issue what is asked for; put aside what is refused, and return how many that were. Raises when the database is away: nothing is skipped."""
         read = [await self._read(record) for record in records]
         refused = [item for item in read if isinstance(item, Refused)]
         waiting = [item for item in read if isinstance(item, Requested)]
@@ -62,6 +64,7 @@ class Intake:
             refused += await self._issue_all(together)
         if refused:
             await self._put_aside(refused)
+        return len(refused)
 
     async def _read(self, record: Record) -> Requested | Refused:
         try:
@@ -102,10 +105,15 @@ class Intake:
 
     async def _issue_all(self, requested: list[Requested]) -> list[Refused]:
         receipts = await self._issue.issue_together([item.order for item in requested])
-        refused = []
+        refused: list[Refused] = []
+        postponed: list[Postponed] = []
         for item, receipt in zip(requested, receipts, strict=True):
             answer = receipt if isinstance(receipt, BaseException) else receipt.items[0]
-            if isinstance(answer, Refusal):
+            if isinstance(answer, Unavailable):
+                raise answer
+            if isinstance(answer, RateLimited):
+                postponed.append(Postponed(item.record, pause_seconds(item.record, answer)))
+            elif isinstance(answer, Refusal):
                 refused.append(Refused(item.record, f"{answer.code}: {answer}"))
             elif isinstance(answer, BaseException):
                 if is_away(answer):
@@ -114,7 +122,15 @@ class Intake:
             else:
                 replayed = not isinstance(receipt, BaseException) and receipt.replayed
                 INTAKE_EVENTS.labels(verdict="replayed" if replayed else "issued").inc()
+        if postponed:
+            await self._postpone(postponed)
         return refused
+
+    async def _postpone(self, postponed: list[Postponed]) -> None:
+        """Put requests over their text limits back into their topic, due later: others in the partition do not wait for them."""
+        async with self._store.transaction() as connection:
+            await self._store.postpone(connection, postponed)
+        INTAKE_EVENTS.labels(verdict="postponed").inc(len(postponed))
 
     async def _put_aside(self, refused: list[Refused]) -> None:
         async with self._store.transaction() as connection:

@@ -3,26 +3,34 @@
 Exactly one link an idempotency key (G2): the key's row is written with the links, so a retry finds it or writes it, never both.
 """
 
+import asyncio
 from collections.abc import Sequence
 from uuid import uuid4
 
 from services.issuer.answers import Answer
+from services.issuer.new_links import NewLink, verified_by
 from services.issuer.orders import Guard, Order, Receipt
 from services.issuer.policy import Draft
-from services.issuer.store import FoundUser, IssuerStore, NewLink
+from services.issuer.reach import FoundUser, reach_problem
+from services.issuer.store import IssuerStore
+from services.issuer.text_limits import TEXT_CHANNELS, TextLimits
 from shared.batching import Batcher, BatchLimits
 from shared.database import Connection, run_batch
-from shared.errors import FieldProblem, IdempotencyConflict, Invalid, Refusal
+from shared.errors import IdempotencyConflict, Invalid, RateLimited, Refusal, Unavailable
 from shared.keys import KeyRing
 from shared.metrics import LINKS_ISSUED
 from shared.outbox import OutboxBell
+
+# Calls to Redis at once: more would wait in its queue past the budget.
+_CHARGED_TOGETHER = 256
 
 
 class Issue:
     """Issues links. Orders that arrive together are committed together."""
 
-    def __init__(self, store: IssuerStore, ring: KeyRing, bell: OutboxBell) -> None:
+    def __init__(self, store: IssuerStore, ring: KeyRing, bell: OutboxBell, texts: TextLimits) -> None:
         self._store = store
+        self._texts = texts
         self._kid = ring.newest["link"]
         self._bell = bell
         self._batcher: Batcher[Order, Receipt] = Batcher(
@@ -66,15 +74,15 @@ class Issue:
             await self._store.resolve_users(connection, [draft.user for draft in drafts]) if drafts else {}
         )
         receipts: dict[int, Receipt | BaseException] = {}
-        links: list[NewLink] = []
-        made: list[list[NewLink | Refusal]] = []
-        for order in orders:
-            items = [
+        made = [
+            [
                 self._link(item, users.get(item.user), order) if isinstance(item, Draft) else item
                 for item in order.items
             ]
-            made.append(items)
-            links += [item for item in items if isinstance(item, NewLink)]
+            for order in orders
+        ]
+        await self._charge(made)
+        links = [item for items in made for item in items if isinstance(item, NewLink)]
         issued = await self._store.create_links(connection, links) if links else {}
         await self._amend(connection, orders, made)
         for order, items in zip(orders, made, strict=True):
@@ -86,16 +94,38 @@ class Issue:
         return receipts
 
     def _link(self, draft: Draft, user: FoundUser | None, order: Order) -> NewLink | Refusal:
-        if user is None:
-            return Invalid([FieldProblem("user_id", "user_unknown", "names no user of this app")])
         channel = draft.request.channel
-        recipient = None if channel == "none" else user.email if channel == "email" else user.phone
-        if channel != "none" and recipient is None:
-            needs = "an e-mail address" if channel == "email" else "a phone number"
-            return Invalid(
-                [FieldProblem("channel", "recipient_missing", f"needs {needs}, and the user has none")]
-            )
-        return NewLink(draft, self._kid, user.id, recipient, order.headers)
+        problem = reach_problem(channel, draft.user.kind, user, draft.limits)
+        if user is None or problem is not None:
+            return Invalid([problem] if problem else [])
+        recipient = user.recipient(channel)
+        return NewLink(draft, self._kid, user.id, recipient, order.headers, verified_by(draft, user))
+
+    async def _charge(self, made: list[list[NewLink | Refusal]]) -> None:
+        """Put a refusal in the place of each text that its limits do not allow.
+
+        Here, and not before: a replay is neither charged nor refused, and the recipient of a `user_id` is known. A transaction that
+        fails afterwards has paid for nothing, which errs on the side of money.
+        """
+        texts = [
+            (items, place, item)
+            for items in made
+            for place, item in enumerate(items)
+            if isinstance(item, NewLink) and item.draft.request.channel in TEXT_CHANNELS
+        ]
+        for start in range(0, len(texts), _CHARGED_TOGETHER):
+            some = texts[start : start + _CHARGED_TOGETHER]
+            refusals = await asyncio.gather(*(self._refused(item) for _, _, item in some))
+            for (items, place, _), refusal in zip(some, refusals, strict=True):
+                if refusal is not None:
+                    items[place] = refusal
+
+    async def _refused(self, link: NewLink) -> Refusal | None:
+        try:
+            await self._texts.take(link.draft.app, link.draft.request.channel, link.recipient or "")
+        except (RateLimited, Unavailable) as refusal:
+            return refusal
+        return None
 
     async def _amend(
         self, connection: Connection, orders: list[Order], made: list[list[NewLink | Refusal]]

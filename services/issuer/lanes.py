@@ -1,11 +1,13 @@
 """Which lane a message takes: an app's interactive rate is capped, and the surplus is bulk (DESIGN §5)."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
-from services.issuer.policy import Draft
+from services.issuer.policy import App, Draft
 from shared.cache import Cache
-from shared.errors import RateLimited
-from shared.limits import FailOpenBucket
+from shared.errors import Refusal
+from shared.limits import FailOpenBucket, Level
 
 
 class Lanes:
@@ -16,11 +18,44 @@ class Lanes:
 
     async def assign(self, draft: Draft) -> Draft:
         """Return the draft, in the bulk lane when its app has used up its interactive rate."""
-        if draft.lane != "interactive" or draft.request.channel == "none":
+        if not _is_counted(draft):
             return draft
-        bucket = FailOpenBucket(self._cache, "interactive", draft.app.interactive_per_minute)
-        try:
-            await bucket.take(str(draft.app.id))
-        except RateLimited:
-            return replace(draft, lane="bulk")
-        return draft
+        return draft if await self._of(draft.app).take_up_to(str(draft.app.id), 1) else _in_bulk(draft)
+
+    async def assign_all(self, items: Sequence[Draft | Refusal]) -> list[Draft | Refusal]:
+        """Return the items of one request, with one look at each app's rate; those past it are in the bulk lane."""
+        apps = {item.app.id: item.app for item in items if isinstance(item, Draft)}
+        wanted = Counter(item.app.id for item in items if isinstance(item, Draft) and _is_counted(item))
+        left = {
+            app_id: await self._of(apps[app_id]).take_up_to(str(app_id), count)
+            for app_id, count in wanted.items()
+        }
+        assigned: list[Draft | Refusal] = []
+        for item in items:
+            if not isinstance(item, Draft) or not _is_counted(item):
+                assigned.append(item)
+                continue
+            assigned.append(item if left[item.app.id] > 0 else _in_bulk(item))
+            left[item.app.id] -= 1
+        return assigned
+
+    async def lane_for(self, app: App, lane: str) -> str:
+        """Return the lane of one message that asked for `lane`."""
+        if lane != "interactive" or await self._of(app).take_up_to(str(app.id), 1):
+            return lane
+        return "bulk"
+
+    async def peek(self, app: App) -> Level | None:
+        """Return what is left of the app's interactive rate; None when Redis is away."""
+        return await self._of(app).peek(str(app.id))
+
+    def _of(self, app: App) -> FailOpenBucket:
+        return FailOpenBucket(self._cache, "interactive", app.interactive_per_minute)
+
+
+def _is_counted(draft: Draft) -> bool:
+    return draft.lane == "interactive" and draft.request.channel != "none"
+
+
+def _in_bulk(draft: Draft) -> Draft:
+    return replace(draft, lane="bulk")

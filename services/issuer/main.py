@@ -6,21 +6,24 @@ from services.issuer.lag import LaneLag
 from services.issuer.lanes import Lanes
 from services.issuer.policy import Apps
 from services.issuer.relay import LaneRelay
+from services.issuer.renew import Renewals
 from services.issuer.routes import IssuingParts, TenancyParts, issuer_routes
 from services.issuer.settings import IssuerSettings
 from services.issuer.store import SQL, IssuerStore
 from services.issuer.sweep import Sweeper, SweepRules
 from services.issuer.tenancy import SQL as TENANCY_SQL
+from services.issuer.text_limits import TextLimits
 from services.issuer.wakeup import listen_for_bell
 from shared.api_keys import SQL as API_KEYS_SQL
 from shared.api_keys import ApiKeys
-from shared.bus import INTAKE_GROUP, LANES, LINK_REQUESTS, ping_broker
+from shared.bus import INTAKE_GROUP, LANES, LINK_REQUESTS, RENEWAL_GROUP, RENEWALS, ping_broker
 from shared.changes import forget_on_change
 from shared.consumer import Subscription, consume_batches
 from shared.database import Pool
 from shared.dead_letters import SQL as DEAD_LETTERS_SQL
+from shared.flood import FloodLimit
 from shared.http.edge import make_edge
-from shared.http.ops import Health
+from shared.http.ops import Check, Health
 from shared.lifecycle import Service, run_service
 from shared.outbox import SQL as OUTBOX_SQL
 from shared.outbox import OutboxBell
@@ -28,6 +31,7 @@ from shared.settings import load_settings
 from shared.stores import open_stores
 
 _INTAKE_BATCH = 500
+_RENEWAL_BATCH = 50
 
 
 def main() -> int:
@@ -41,7 +45,8 @@ async def start(service: Service, settings: IssuerSettings) -> None:
     sql = [SQL, TENANCY_SQL, OUTBOX_SQL, API_KEYS_SQL, DEAD_LETTERS_SQL]
     stores = await open_stores(service, settings, sql)
     pool, cache, bell = stores.pool, stores.cache, stores.bell
-    issue = Issue(IssuerStore(pool, settings.queue_lease_seconds), settings.ring, bell)
+    texts = TextLimits(cache)
+    issue = Issue(IssuerStore(pool, settings.queue_lease_seconds), settings.ring, bell, texts)
     service.on_stop(issue.drain)
 
     apps, api_keys = Apps(pool, SQL, allow_http=settings.is_dev), ApiKeys(pool)
@@ -51,19 +56,26 @@ async def start(service: Service, settings: IssuerSettings) -> None:
         api_keys.forget()
 
     service.run_task(forget_on_change(cache, forget), "forget-on-change")
-    issuing = IssuingParts(issue, apps, Lanes(cache), settings.ring, settings.public_url)
+    issuing = IssuingParts(
+        issue, apps, Lanes(cache), settings.ring, settings.public_url, settings.queue_lease_seconds
+    )
     tenancy = TenancyParts(pool, cache, bell, settings.ring, settings.is_dev, forget)
     start_relays(service, settings, pool, bell)
     start_sweeper(service, settings, pool, bell)
-    start_intake(service, settings, issuing, pool)
+    flood = FloodLimit(LINK_REQUESTS, settings.dead_letters_per_minute)
+    start_intake(service, settings, issuing, pool, flood)
+    renewal_flood = FloodLimit(RENEWALS, settings.dead_letters_per_minute)
+    start_renewals(service, settings, issuing, pool, renewal_flood)
 
-    checks = {
+    checks: dict[str, Check] = {
         "postgresql": lambda: pool.fetchval("SELECT 1"),
         "redis": cache.ping,
         "kafka": lambda: ping_broker(settings),
+        "link-requests": flood.check,
+        "renewals": renewal_flood.check,
     }
     # Without Redis and Kafka this service still answers: the outbox holds what is to be sent (G2, G8).
-    health = Health(checks, optional=frozenset({"redis", "kafka"}))
+    health = Health(checks, optional=frozenset(checks) - {"postgresql"})
     await service.serve(
         make_edge(settings, cache, api_keys).application(issuer_routes(issuing, tenancy)), health
     )
@@ -95,10 +107,22 @@ def start_sweeper(service: Service, settings: IssuerSettings, pool: Pool, bell: 
     service.run_task(Sweeper(pool, LaneLag(settings), bell, rules).run(), "sweep")
 
 
-def start_intake(service: Service, settings: IssuerSettings, issuing: IssuingParts, pool: Pool) -> None:
+def start_intake(
+    service: Service, settings: IssuerSettings, issuing: IssuingParts, pool: Pool, flood: FloodLimit
+) -> None:
     """Start taking link requests from Kafka."""
     store = IssuerStore(pool, settings.queue_lease_seconds)
     intake = Intake(issuing.issue, issuing.apps, issuing.lanes, store, settings.ring)
     intake.retention_days = settings.event_retention_days
     subscription = Subscription(LINK_REQUESTS, INTAKE_GROUP, _INTAKE_BATCH)
-    service.run_task(consume_batches(settings, subscription, intake.handle), "intake")
+    service.run_task(consume_batches(settings, subscription, intake.handle, flood), "intake")
+
+
+def start_renewals(
+    service: Service, settings: IssuerSettings, issuing: IssuingParts, pool: Pool, flood: FloodLimit
+) -> None:
+    """Start taking renewals of expired links from Kafka."""
+    store = IssuerStore(pool, settings.queue_lease_seconds)
+    renewals = Renewals(issuing.issue, issuing.apps, issuing.lanes, store, settings.ring)
+    subscription = Subscription(RENEWALS, RENEWAL_GROUP, _RENEWAL_BATCH)
+    service.run_task(consume_batches(settings, subscription, renewals.handle, flood), "renewals")

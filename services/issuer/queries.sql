@@ -1,8 +1,12 @@
 -- name: find_app
 SELECT id, name, base_url, redirect_urls, default_redirect_url, landing_url, ttl_seconds, max_ttl_seconds,
-       grant_ttl_seconds, passcode_strategy, passcode_length, locale, intake, interactive_per_minute
+       grant_ttl_seconds, passcode_strategy, passcode_length, locale, sender, intake, interactive_per_minute, latest_only,
+       ttl_from, acceptance_cap_seconds, texts_per_hour, texts_per_recipient_per_hour
 FROM magiclink.apps
 WHERE id = $1
+
+-- name: read_delivery_options
+SELECT channels, templates FROM magiclink.delivery_options
 
 -- name: claim_keys
 -- Waits for a concurrent duplicate to commit, then does not return its row. An expired row is taken over.
@@ -38,6 +42,23 @@ WHERE (app_id, scope, key) IN (
     WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 
+-- name: drop_old_visits
+-- The oldest rows have the lowest ids: nothing else is read to find out that none is old enough.
+DELETE FROM magiclink.link_visits
+WHERE id IN (
+    SELECT id FROM (SELECT id, at FROM magiclink.link_visits ORDER BY id LIMIT $1) AS oldest
+    WHERE at < now() - interval '30 days'
+)
+
+-- name: drop_old_passcode_days
+DELETE FROM magiclink.passcode_days
+WHERE (app_id, user_id, day) IN (
+    SELECT app_id, user_id, day FROM magiclink.passcode_days
+    WHERE day < (now() AT TIME ZONE 'UTC')::date - 30
+    ORDER BY day
+    LIMIT $1
+)
+
 -- name: find_users
 SELECT 'email' AS kind, wanted.app_id, wanted.value, u.id, u.email, u.phone
 FROM unnest($1::uuid[], $2::text[]) AS wanted (app_id, value)
@@ -62,19 +83,31 @@ ON CONFLICT DO NOTHING
 -- name: create_links
 INSERT INTO magiclink.links (
     id, kid, app_id, user_id, type, channel, lane, redirect_url, state, metadata, client, locale, time_zone,
-    code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at, created_at, not_before, expires_at
+    code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at, slot, binding, verifies, ttl_from_acceptance,
+    renewed_from, created_at, not_before, expires_at
 )
 SELECT id, kid, app_id, user_id, type, channel, lane, redirect_url, state::json, metadata::jsonb, client::jsonb, locale,
-       time_zone, code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at, now(),
-       greatest(send_at, now()), greatest(send_at, now()) + make_interval(secs => ttl_seconds)
+       time_zone, code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at, slot, binding, verifies,
+       ttl_from_acceptance, renewed_from, now(), greatest(send_at, now()),
+       greatest(send_at, now()) + make_interval(secs => life_seconds)
 FROM unnest(
     $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::int[], $16::int[], $17::text[], $18::timestamptz[]
+    $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::int[], $16::int[], $17::text[], $18::timestamptz[],
+    $19::text[], $20::text[], $21::text[], $22::bool[], $23::int[], $24::uuid[]
 ) AS row (
     id, kid, app_id, user_id, type, channel, lane, redirect_url, state, metadata, client, locale, time_zone,
-    code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at
+    code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at, slot, binding, verifies, ttl_from_acceptance,
+    life_seconds, renewed_from
 )
 RETURNING id, created_at, expires_at, not_before
+
+-- name: take_slots
+-- The last commit wins: ids are no order here, for the clocks of two replicas differ. Sorted, as every writer of heads, against deadlocks.
+INSERT INTO magiclink.heads (app_id, user_id, type, slot, link_id)
+SELECT app_id, user_id, type, slot, link_id
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[]) AS row (app_id, user_id, type, slot, link_id)
+ORDER BY app_id, user_id, type, slot
+ON CONFLICT (app_id, user_id, type, slot) DO UPDATE SET link_id = excluded.link_id
 
 -- name: create_messages
 INSERT INTO magiclink.messages (
@@ -97,6 +130,27 @@ LEFT JOIN LATERAL (
     SELECT id, status FROM magiclink.messages WHERE link_id = l.id ORDER BY id LIMIT 1
 ) m ON true
 WHERE l.id = ANY ($1::uuid[]) AND l.app_id = ANY ($2::uuid[])
+
+-- name: read_renewable
+-- What a new link in the place of an expired one is made of: the link, its newest message, and where its user is reached today.
+SELECT l.id, l.user_id, l.type, magiclink.link_status(l) AS status, l.redirect_url, l.state, l.metadata, l.locale, l.time_zone,
+       l.code_challenge, l.ttl_seconds, l.passcode_format, l.binding, l.slot, m.channel, m.recipient, m.template, m.data,
+       CASE m.channel WHEN 'email' THEN u.email ELSE u.phone END AS address
+FROM magiclink.links l
+LEFT JOIN magiclink.users u ON u.id = l.user_id AND u.app_id = l.app_id
+LEFT JOIN LATERAL (
+    SELECT channel, recipient, template, data
+    FROM magiclink.messages
+    WHERE link_id = l.id AND app_id = l.app_id
+    ORDER BY created_at DESC, id DESC
+    LIMIT 1
+) m ON true
+WHERE l.id = $2 AND l.app_id = $1 AND l.user_id = $3
+
+-- name: postpone_records
+INSERT INTO magiclink.outbox (lane, due_at, topic, key, value, headers)
+SELECT 'bulk', now() + make_interval(secs => pause_seconds), topic, key, value, headers::jsonb
+FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::float8[]) AS row (topic, key, value, headers, pause_seconds)
 
 -- name: take_due
 SELECT id, topic, key, value, headers, extract(epoch FROM now() - due_at)::float8 AS late_seconds

@@ -1,8 +1,8 @@
 """What is told of a link and its messages afterwards: state, deliveries, and all of it in the order of time. Never a secret."""
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Container, Iterable, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 from services.issuer.tenancy import SQL, Reader
@@ -10,6 +10,9 @@ from shared.database import Row
 from shared.errors import NotFound
 from shared.links import link_view
 from shared.recipients import mask
+
+PASSCODE_TRIES: Final = 5
+_REPORTED: Final = frozenset({"delivered", "undelivered", "failed"})
 
 
 async def read_link(reader: Reader, app_id: UUID, link_id: UUID) -> Row:
@@ -27,13 +30,35 @@ async def link_history(
     link = await read_link(reader, app_id, link_id)
     rows = await reader.fetch(SQL.read_messages_of_link, app_id, link_id)
     attempts = await reader.fetch(SQL.read_attempts, app_id, [row["id"] for row in rows]) if rows else []
+    others = [
+        *map(visit_view, await reader.fetch(SQL.read_visits, app_id, link_id)),
+        *map(dict, await reader.fetch(SQL.read_successors, app_id, link_id)),
+    ]
     messages = [message_view(row, show_recipient=show_recipients) for row in rows]
     hidden = [] if show_recipients else [row["recipient"] for row in rows]
+    told = [attempt_view(attempt, hidden) for attempt in attempts]
     return {
-        "link": link_view(link),
+        "link": told_link(link),
         "messages": messages,
-        "timeline": timeline(link, messages, [attempt_view(attempt, hidden) for attempt in attempts]),
+        "timeline": timeline(link, messages, told, others),
     }
+
+
+def told_link(row: Row) -> dict[str, Any]:
+    """Return a link as it is told afterwards."""
+    locked = row["passcode_tries"] >= PASSCODE_TRIES
+    return {
+        **link_view(row),
+        "binding": row["binding"],
+        "slot": row["slot"],
+        "passcode_locked": locked and row["status"] in ("issued", "scheduled"),
+    }
+
+
+def visit_view(row: Row) -> dict[str, Any]:
+    """Return a visit or a refusal of the link: what kind of visitor, and why. No address and no browser's name is kept of it."""
+    view = {"at": row["at"], "event": row["event"], "visitor": row["visitor"]}
+    return {**view, "code": row["detail"]} if row["event"] == "refused" else view
 
 
 async def message_history(reader: Reader, app_id: UUID, message_id: UUID) -> dict[str, Any]:
@@ -66,17 +91,23 @@ def attempt_view(row: Row, hidden: Iterable[str]) -> dict[str, Any]:
 
 
 def timeline(
-    link: Row, messages: Sequence[dict[str, Any]], attempts: Sequence[dict[str, Any]]
+    link: Row,
+    messages: Sequence[dict[str, Any]],
+    attempts: Sequence[dict[str, Any]],
+    others: Iterable[dict[str, Any]] = (),
 ) -> list[dict[str, Any]]:
-    """Return `{at, event, …}` of everything that happened to a link, by time; what is of one moment in its natural order."""
+    """Return `{at, event, …}` of everything that happened to a link, by time; what is of one moment in its natural order.
+
+    `others` are events as they are to be told: visits, and the newer links that followed.
+    """
     events: list[dict[str, Any]] = [{"at": link["created_at"], "event": "issued"}]
     for message in messages:
         events.append(_of_message(message, message["created_at"], "queued"))
-        for attempt in attempts:
-            if attempt["message_id"] == message["id"]:
-                events += _of_attempt(attempt)
-        events += _of_status(message)
-    events += _of_link(link)
+        of_message = [attempt for attempt in attempts if attempt["message_id"] == message["id"]]
+        for attempt in of_message:
+            events += _of_attempt(attempt)
+        events += _of_status(message, {attempt["outcome"] for attempt in of_message})
+    events += [*others, *_of_link(link)]
     return sorted(events, key=lambda event: event["at"])
 
 
@@ -93,11 +124,16 @@ def _of_attempt(attempt: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _of_status(message: dict[str, Any]) -> list[dict[str, Any]]:
-    """What only the message's row tells: an attempt under way, and what the provider reported afterwards."""
-    if message["status"] not in ("sending", "delivered", "undelivered"):
-        return []
-    return [_of_message(message, message["updated_at"], message["status"])]
+def _of_status(message: dict[str, Any], outcomes: Container[str]) -> list[dict[str, Any]]:
+    """What only the message's row tells: an attempt under way, an end without one, and what the provider reported afterwards."""
+    status, events = message["status"], []
+    if message["accepted_at"] is not None and "accepted" not in outcomes:
+        # Its attempt's outcome was unknown; the provider's report came later.
+        events.append(_of_message(message, message["accepted_at"], "accepted"))
+    if status not in outcomes and status not in ("queued", "unknown", "accepted"):
+        told = _of_message(message, message["updated_at"], status)
+        events.append(told | {"detail": message["last_error"]} if status in _REPORTED else told)
+    return events
 
 
 def _of_link(link: Row) -> list[dict[str, Any]]:

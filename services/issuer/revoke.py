@@ -7,22 +7,27 @@ their link; the event goes into the outbox in the same transaction.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Self
 from uuid import UUID
 
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
+
 from services.issuer.idempotency import Answered, Once, Work
+from services.issuer.new_links import SOURCE
 from services.issuer.orders import Guard
 from services.issuer.reading import read_link
-from services.issuer.store import SOURCE
 from services.issuer.tenancy import SQL
 from shared import outbox
 from shared.bus import Event
 from shared.cache import Cache
 from shared.claims import publish_revoked
 from shared.database import Connection, Row
-from shared.links import link_view
+from shared.links import Email, LinkType, Phone, link_view
 from shared.messages import MessageFacts, Told, message_row
 from shared.outbox import OutboxBell, OutboxRow, lifecycle_row
+
+_TOLD_TOGETHER: Final = 256
 
 
 async def revoke_links(
@@ -32,24 +37,64 @@ async def revoke_links(
     if not link_ids:
         return []
     rows = await connection.fetch(SQL.revoke_links, app_id, link_ids, min(link_ids), max(link_ids))
-    messages = await connection.fetch(SQL.revoke_queued_messages, app_id, link_ids)
-    events = [_event_row(row, headers) for row in rows]
-    events += [_message_event_row(row, headers) for row in messages]
-    await outbox.append(connection, events)
+    await outbox.append(connection, [_event_row(row, headers) for row in rows])
+    await revoke_waiting(connection, app_id, link_ids, headers)
     return list(rows)
 
 
+async def revoke_waiting(
+    connection: Connection,
+    app_id: UUID,
+    link_ids: Sequence[UUID],
+    headers: Mapping[str, str],
+    statuses: Sequence[str] = ("queued",),
+) -> None:
+    """Revoke messages of links that were not sent yet, within the caller's transaction, which holds the links."""
+    messages = await connection.fetch(SQL.revoke_waiting_messages, app_id, link_ids, statuses)
+    await outbox.append(connection, [_message_event_row(row, headers) for row in messages])
+
+
 async def revoke_live_links(
-    connection: Connection, app_id: UUID, user_id: UUID, headers: Mapping[str, str]
+    connection: Connection,
+    app_id: UUID,
+    user_id: UUID,
+    headers: Mapping[str, str],
+    link_type: str | None = None,
 ) -> list[Row]:
-    """Revoke every link by which a user could still sign in, within the caller's transaction."""
-    rows = await connection.fetch(SQL.lock_live_links, app_id, user_id)
+    """Revoke every link (or every one of a type) by which a user could still sign in, within the caller's transaction."""
+    rows = await connection.fetch(SQL.lock_live_links, app_id, user_id, link_type)
     return await revoke_links(connection, app_id, [row["id"] for row in rows], headers)
+
+
+class RevokeRequest(BaseModel):
+    """The body of `POST /v1/links/revoke`: whose links, and of which type if not of every one."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    user_id: UUID | None = None
+    """A user of the app; or name one by `email` or `phone`, exactly one of the three."""
+    email: Email | None = None
+    """The user with this address."""
+    phone: Phone | None = None
+    """The user with this number (E.164)."""
+    type: LinkType | None = None
+    """Links of this type only."""
+
+    @model_validator(mode="after")
+    def _one_user(self) -> Self:
+        given = [name for name in ("user_id", "email", "phone") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise PydanticCustomError(
+                "one_recipient",
+                "give exactly one of user_id, email, phone (given: {given})",
+                {"given": ", ".join(given) or "none"},
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True)
 class Revoke:
-    """Revokes links by id."""
+    """Revokes links by id, or all of a user."""
 
     once: Once
     bell: OutboxBell
@@ -72,14 +117,39 @@ class Revoke:
         await self.tell(revoked)
         return answered
 
+    async def of_user(
+        self, app_id: UUID, wanted: RevokeRequest, guard: Guard | None, headers: Mapping[str, str]
+    ) -> Answered:
+        """Revoke all live links of a user, in one transaction: all of them or, after a fault, none.
+
+        The answer is `{"revoked": n, "link_ids": […]}`; that of an unknown user is the same with 0.
+        """
+        revoked: list[Row] = []
+
+        async def do(connection: Connection) -> dict[str, Any]:
+            user_id = await connection.fetchval(
+                SQL.find_user_id, app_id, wanted.user_id, wanted.email, wanted.phone
+            )
+            if user_id is not None:
+                revoked.extend(
+                    await revoke_live_links(connection, app_id, user_id, headers, link_type=wanted.type)
+                )
+            return {"revoked": len(revoked), "link_ids": sorted(row["id"] for row in revoked)}
+
+        answered = await self.once.run(guard, Work(do))
+        await self.tell(revoked)
+        return answered
+
     async def tell(self, revoked: Sequence[Row]) -> None:
         """Tell the relays and Redis, after the commit."""
         if revoked:
             self.bell.ring()
-            tell = [
-                publish_revoked(self.cache, row["id"], row["app_id"], row["keep_seconds"]) for row in revoked
-            ]
-            await asyncio.gather(*tell)
+        # In steps: ten thousand calls at once would all wait in the queue to Redis past their budget, and open its breaker.
+        for start in range(0, len(revoked), _TOLD_TOGETHER):
+            some = revoked[start : start + _TOLD_TOGETHER]
+            await asyncio.gather(
+                *(publish_revoked(self.cache, row["id"], row["app_id"], row["keep_seconds"]) for row in some)
+            )
 
 
 def _event_row(row: Row, headers: Mapping[str, str]) -> OutboxRow:

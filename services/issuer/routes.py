@@ -5,19 +5,27 @@ from dataclasses import dataclass
 
 from services.issuer.announce import Announcer
 from services.issuer.api_apps import AppsApi
+from services.issuer.api_explain import ExplainApi
 from services.issuer.api_keys import KeyRegister
 from services.issuer.api_links import LinksApi
 from services.issuer.api_reading import ReadingApi
+from services.issuer.api_sending import SendingApi
 from services.issuer.api_users import UsersApi
 from services.issuer.apps import AppRegister
+from services.issuer.explain import Explain
 from services.issuer.idempotency import Once
 from services.issuer.issue import Issue
 from services.issuer.lanes import Lanes
 from services.issuer.policy import Apps
+from services.issuer.resend import Resend
 from services.issuer.revoke import Revoke
+from services.issuer.send import Send
+from services.issuer.sending import Post
+from services.issuer.text_limits import TextLimits
 from services.issuer.users import Users
 from shared.cache import Cache
 from shared.database import Pool
+from shared.http.openapi import with_document
 from shared.http.routes import Route
 from shared.keys import KeyRing
 from shared.outbox import OutboxBell
@@ -47,12 +55,20 @@ class IssuingParts:
     lanes: Lanes
     ring: KeyRing
     public_url: str
+    queue_lease_seconds: float
 
 
 def issuer_routes(issuing: IssuingParts, tenancy: TenancyParts) -> list[Route]:
     """Return every route of the issuer."""
     links = LinksApi(issuing.issue, issuing.apps, issuing.lanes, issuing.ring, issuing.public_url)
-    return [*links.routes(), *tenancy_routes(tenancy)]
+    texts = TextLimits(tenancy.cache)
+    explain = Explain(tenancy.pool, issuing.lanes, texts, issuing.public_url)
+    explained = ExplainApi(issuing.apps, explain)
+    post = Post(Once(tenancy.pool), tenancy.bell, issuing.lanes, texts, issuing.queue_lease_seconds)
+    sending = SendingApi(Send(post), Resend(post), links)
+    return with_document(
+        "issuer", [*links.routes(), *explained.routes(), *sending.routes(), *tenancy_routes(tenancy)]
+    )
 
 
 def tenancy_routes(parts: TenancyParts) -> list[Route]:

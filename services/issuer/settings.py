@@ -1,17 +1,20 @@
 """Settings of the issuer."""
 
 from functools import cached_property
+from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr
 
 from shared.keys import SERVICE_PURPOSES, KeyRing
-from shared.settings import KafkaSettings, PublicUrlSettings, ServiceSettings
+from shared.settings import KafkaSettings, PublicUrlSettings, ServiceSettings, key_ring_of
 
 
 class IssuerSettings(ServiceSettings, PublicUrlSettings, KafkaSettings):
     """What the issuer needs on top of every service."""
 
-    keys: SecretStr = Field(description="The issuer's key ring, from `magiclink keys derive issuer`.")
+    keys: Annotated[SecretStr, key_ring_of("issuer")] = Field(
+        description="The issuer's key ring, from `magiclink keys derive issuer`."
+    )
     queue_lease_seconds: int = Field(
         60,
         ge=1,
@@ -29,12 +32,6 @@ class IssuerSettings(ServiceSettings, PublicUrlSettings, KafkaSettings):
     event_retention_days: int = Field(
         30, ge=1, le=365, description="How long event ids are remembered; older events are refused."
     )
-
-    @field_validator("keys")
-    @classmethod
-    def _ring(cls, value: SecretStr) -> SecretStr:
-        KeyRing.parse(value.get_secret_value(), SERVICE_PURPOSES["issuer"])
-        return value
 
     @cached_property
     def ring(self) -> KeyRing:

@@ -11,7 +11,8 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from services.issuer.lag import LaneLag
-from services.issuer.store import SOURCE, SQL
+from services.issuer.new_links import SOURCE
+from services.issuer.store import SQL
 from shared import outbox
 from shared.bus import LANES
 from shared.database import Pool, is_away
@@ -22,7 +23,9 @@ from shared.outbox import OutboxBell
 log = structlog.get_logger()
 
 _LAG_SECONDS = 10.0
-_KEYS_A_ROUND = 1_000
+# Small steps: a long delete holds its locks and its snapshot for as long.
+_STEP_ROWS = 1_000
+_STEPS_A_ROUND = 100
 _PARTITION_WEEKS = 8
 _HOUSEKEEPING_ROUNDS = 60
 
@@ -91,13 +94,20 @@ class Sweeper:
         return len(queued)
 
     async def keep_house(self) -> None:
-        """Drop keys past their time, make the partitions of the weeks to come, look at the default partition."""
-        await self._pool.execute(SQL.drop_expired_keys, _KEYS_A_ROUND)
+        """Drop what is past its time, make the partitions of the weeks to come, look at the default partition."""
+        for block in (SQL.drop_expired_keys, SQL.drop_old_visits, SQL.drop_old_passcode_days):
+            await self._drop(block)
         await self._pool.fetchval(SQL.ensure_partitions, _PARTITION_WEEKS)
         stray = await self._pool.fetchval(SQL.count_default_partition)
         DEFAULT_PARTITION_ROWS.set(stray)
         if stray:
             log.error("links_in_default_partition", rows=stray)
+
+    async def _drop(self, block: str) -> None:
+        for _ in range(_STEPS_A_ROUND):
+            done = await self._pool.execute(block, _STEP_ROWS)
+            if done != f"DELETE {_STEP_ROWS}":
+                return
 
     async def _is_lost(self, lane: str) -> bool:
         """Say whether messages of this lane are late for another reason than the consumers' lag."""

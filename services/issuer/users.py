@@ -120,6 +120,8 @@ class Users:
         """Delete a user and revoke what could still sign them in, together. Raises `NotFound`."""
         async with self.pool.acquire() as connection, connection.transaction():
             _there(await connection.fetchrow(SQL.delete_user, app_id, user_id))
+            # Before the links are locked: a passcode's try locks its day first and its link afterwards.
+            await connection.execute(SQL.forget_user, app_id, user_id)
             revoked = await revoke_live_links(connection, app_id, user_id, headers)
         await self.revoke.tell(revoked)
 

@@ -13,6 +13,7 @@ from services.issuer.lanes import Lanes
 from services.issuer.policy import Apps
 from services.issuer.routes import IssuingParts, TenancyParts, issuer_routes
 from services.issuer.store import SQL, IssuerStore
+from services.issuer.text_limits import TextLimits
 from shared.api_keys import ApiKeys
 from shared.cache import Cache
 from shared.database import Pool
@@ -23,9 +24,9 @@ from tests.seeds import PUBLIC_URL, RINGS, SeededApp, Seeds
 
 
 @pytest.fixture
-async def issue(issuer_pool: Pool) -> AsyncIterator[Issue]:
+async def issue(issuer_pool: Pool, cache: Cache) -> AsyncIterator[Issue]:
     bell = OutboxBell(issuer_pool)
-    issue = Issue(IssuerStore(issuer_pool, 60), RINGS["issuer"], bell)
+    issue = Issue(IssuerStore(issuer_pool, 60), RINGS["issuer"], bell, TextLimits(cache))
     yield issue
     await issue.drain()
     await bell.close()
@@ -56,10 +57,14 @@ async def start_issuer(
     sessions: list[aiohttp.ClientSession] = []
 
     async def start(
-        *, per_minute: int = 100_000, with_cache: Cache = cache, **app_columns: Any
+        *,
+        per_minute: int = 100_000,
+        with_cache: Cache = cache,
+        with_issue: Issue = issue,
+        **app_columns: Any,
     ) -> RunningIssuer:
         apps, api_keys = Apps(issuer_pool, SQL, allow_http=True), ApiKeys(issuer_pool)
-        issuing = IssuingParts(issue, apps, Lanes(with_cache), RINGS["issuer"], PUBLIC_URL)
+        issuing = IssuingParts(with_issue, apps, Lanes(with_cache), RINGS["issuer"], PUBLIC_URL, 60)
         bell = OutboxBell(issuer_pool)
         tenancy = TenancyParts(
             issuer_pool, with_cache, bell, RINGS["issuer"], allow_http=True, forget=api_keys.forget

@@ -12,6 +12,7 @@ from services.issuer.issue import Issue
 from services.issuer.orders import Order
 from services.issuer.policy import App, Apps, draft_link
 from services.issuer.store import SQL, IssuerStore
+from services.issuer.text_limits import TextLimits
 from shared.cache import Cache
 from shared.database import Pool
 from shared.links import LinkRequest
@@ -104,12 +105,13 @@ async def test_concurrent_duplicates_on_two_replicas_give_one_link(
 
 
 async def test_the_same_new_address_on_two_replicas_and_twice_in_a_batch_is_one_user(
-    issuer_pool: Pool, seeds: Seeds, owner: asyncpg.Connection
+    issuer_pool: Pool, cache: Cache, seeds: Seeds, owner: asyncpg.Connection
 ) -> None:
     app_id = (await seeds.app()).id
     app = await Apps(issuer_pool, SQL, allow_http=True).get(app_id)
     bells = [OutboxBell(issuer_pool) for _ in range(2)]
-    replicas = [Issue(IssuerStore(issuer_pool, 60), RINGS["issuer"], bell) for bell in bells]
+    texts = TextLimits(cache)
+    replicas = [Issue(IssuerStore(issuer_pool, 60), RINGS["issuer"], bell, texts) for bell in bells]
     orders = [_order(app, [f"user{number % 7}@example.com" for number in range(20)]) for _ in range(10)]
     receipts = await asyncio.gather(*(replicas[n % 2].one(order) for n, order in enumerate(orders)))
     assert sum(len(receipt.items) for receipt in receipts) == 200
@@ -253,6 +255,21 @@ async def test_the_surplus_of_an_apps_interactive_messages_is_bulk(
         "SELECT lane FROM magiclink.messages WHERE app_id = $1 ORDER BY id", issuer.app.id
     )
     assert [row["lane"] for row in lanes] == ["interactive", "interactive", "bulk", "bulk"]
+
+
+async def test_the_surplus_within_one_batch_is_bulk_too(start_issuer: Any, owner: asyncpg.Connection) -> None:
+    issuer = await start_issuer(interactive_per_minute=2)
+    item = {"channel": "email", "lane": "interactive"}
+    links = [{**item, "email": f"a{number}@example.com"} for number in range(4)]
+    links[0] = {"email": "unsent@example.com", "lane": "interactive"}
+    await issuer.post("/v1/links/batch", {"links": links})
+    sql = "SELECT lane, channel, count(*) FROM magiclink.links WHERE app_id = $1 GROUP BY 1, 2 ORDER BY 1, 2"
+    rows = await owner.fetch(sql, issuer.app.id)
+    assert [tuple(row) for row in rows] == [
+        ("bulk", "email", 1),
+        ("interactive", "email", 2),
+        ("interactive", "none", 1),
+    ]
 
 
 async def test_an_answer_does_not_tell_whether_the_account_existed(issuer: RunningIssuer) -> None:

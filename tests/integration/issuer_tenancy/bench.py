@@ -8,7 +8,7 @@ from uuid import UUID
 import aiohttp
 from aiohttp.test_utils import TestServer
 
-from services.issuer.api_keys import create_key
+from services.issuer.api_keys import KeyCreate, create_key
 from services.issuer.app_settings import app_settings
 from services.issuer.apps import create_app
 from services.issuer.routes import TenancyParts, tenancy_routes
@@ -152,5 +152,5 @@ async def new_caller(
     )
     async with owner.acquire() as connection:
         app = await create_app(connection, settings)
-        key = await create_key(connection, app["id"], "tests", granted)
+        key = await create_key(connection, app["id"], KeyCreate(name="tests", scopes=granted))
     return Caller(http, replica, owner, str(app["id"]), key["key"])

@@ -126,3 +126,70 @@ async def test_an_administrator_needs_no_other_scope_for_apps(
     assert (await admin.ask("GET", f"/v1/apps/{shop.app_id}")).status == 200
     made = await admin.ask("POST", f"/v1/apps/{shop.app_id}/keys", {"name": "k", "scopes": ["apps:read"]})
     assert (made.status, made.body["app_id"]) == (201, shop.app_id)
+
+
+LIMITS = {
+    "types": ["login", "invite"],
+    "redirect_urls": ["https://shop.example/in/*"],
+    "max_ttl_seconds": 600,
+    "recipient_domains": ["BÜCHER.example", "shop.example"],
+}
+
+
+async def test_a_key_is_made_as_narrow_as_asked_and_shown_so(shop: Caller) -> None:
+    path = f"/v1/apps/{shop.app_id}/keys"
+    made = await shop.ask("POST", path, {"name": "k", "scopes": ["links:create"], **LIMITS})
+    assert made.status == 201
+    kept = {
+        **LIMITS,
+        "types": ["invite", "login"],
+        "recipient_domains": ["shop.example", "xn--bcher-kva.example"],
+    }
+    assert {name: made.body[name] for name in LIMITS} == kept
+    listed = (await shop.ask("GET", path)).body["items"]
+    assert {name: listed[-1][name] for name in LIMITS} == kept
+    assert {name: listed[0][name] for name in LIMITS} == dict.fromkeys(LIMITS)
+
+
+async def test_limits_that_make_no_sense_are_refused_all_at_once(shop: Caller) -> None:
+    refused = await shop.ask(
+        "POST",
+        f"/v1/apps/{shop.app_id}/keys",
+        {
+            "name": "k",
+            "scopes": ["links:create"],
+            "types": ["logon"],
+            "redirect_urls": ["http://shop.example/"],
+            "max_ttl_seconds": 5,
+            "recipient_domains": ["*.example"],
+        },
+    )
+    assert refused.rules == {
+        "types.0": "literal_error",
+        "redirect_urls": "redirect_https_only",
+        "max_ttl_seconds": "greater_than_equal",
+        "recipient_domains": "domain_format",
+    }
+
+
+async def test_a_key_makes_no_key_that_goes_further_than_itself(shop: Caller) -> None:
+    maker = await make_key(shop, scopes=["apps:write", "links:create"], **LIMITS)
+    path, wanted = f"/v1/apps/{shop.app_id}/keys", {"name": "k", "scopes": ["links:create"]}
+    for wider in (
+        {},
+        {**LIMITS, "types": ["verify_identifier"]},
+        {**LIMITS, "redirect_urls": ["https://shop.example/*"]},
+        {**LIMITS, "max_ttl_seconds": 601},
+        {**LIMITS, "recipient_domains": None},
+    ):
+        refused = await maker.ask("POST", path, {**wanted, **wider})
+        assert (refused.status, refused.code) == (403, "forbidden"), wider
+    assert (await maker.ask("POST", path, {**wanted, **LIMITS})).status == 201
+
+
+async def test_a_key_that_administers_apps_is_held_to_its_limits_too(operator: Caller, shop: Caller) -> None:
+    maker = await make_key(operator, scopes=["apps:admin"], max_ttl_seconds=600)
+    path = f"/v1/apps/{shop.app_id}/keys"
+    assert (await maker.ask("POST", path, {"name": "k", "scopes": ["apps:read"]})).status == 403
+    narrow = {"name": "k", "scopes": ["apps:read"], "max_ttl_seconds": 600}
+    assert (await maker.ask("POST", path, narrow)).status == 201

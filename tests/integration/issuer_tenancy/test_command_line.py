@@ -1,8 +1,4 @@
-import asyncio
 import json
-import os
-import sys
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,30 +8,7 @@ from shared.database import Pool
 from shared.keys import MASTER, SERVICE_PURPOSES, KeyRing
 from tests.integration.issuer_tenancy.bench import Caller
 from tests.integration.issuer_tenancy.conftest import Urls
-
-
-@dataclass
-class Ended:
-    status: int
-    out: str
-    err: str
-
-
-class Program:
-    """The program as an operator runs it."""
-
-    def __init__(self, **environment: str) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("MAGICLINK_")}
-        self.environment = {**kept, **environment}
-
-    async def __call__(self, *arguments: str) -> Ended:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.cli", *arguments, env=self.environment,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = await process.communicate()
-        assert b"Traceback" not in err, err.decode()
-        return Ended(process.returncode or 0, out.decode().strip(), err.decode().strip())
+from tests.programs import Program
 
 
 @pytest.fixture
@@ -63,6 +36,23 @@ async def test_an_app_and_a_key_made_at_the_command_line_work(program: Program, 
     assert (await program("keys", "revoke", listed[0]["id"])).status == 0
     shop.replica.api_keys.forget()
     assert (await caller.ask("GET", f"/v1/apps/{app['id']}")).status == 401
+
+
+async def test_a_narrow_key_is_made_at_the_command_line(program: Program, shop: Caller) -> None:
+    made = await program(
+        "keys", "create", "--app", shop.app_id, "--name", "newsletter", "--scope", "links:create", "--type", "invite",
+        "--redirect", "https://shop.example/in/*", "--max-ttl", "600", "--recipient-domain", "Shop.Example", "--json",
+    )  # fmt: skip
+    assert made.status == 0, made.err
+    key = json.loads(made.out)
+    assert (key["types"], key["redirect_urls"]) == (["invite"], ["https://shop.example/in/*"])
+    assert (key["max_ttl_seconds"], key["recipient_domains"]) == (600, ["shop.example"])
+    wrong = await program(
+        "keys", "create", "--app", shop.app_id, "--name", "x", "--all-scopes", "--type", "logon", "--max-ttl", "1",
+    )  # fmt: skip
+    assert wrong.status == 1
+    assert "types.0" in wrong.err
+    assert "max_ttl_seconds" in wrong.err
 
 
 async def test_http_urls_are_for_dev(program: Program) -> None:

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from services.issuer.answers import Answer
 from services.issuer.orders import Issued
-from shared.errors import FieldProblem, Invalid, NotFound
+from shared.errors import FieldProblem, Invalid, NotFound, RateLimited, Unavailable
 
 
 def test_links_and_refusals_come_back_in_their_places() -> None:
@@ -25,3 +25,12 @@ def test_nothing_secret_is_kept() -> None:
     link_id = uuid4()
     items: list[dict[str, Any]] = Answer.of([link_id]).items
     assert items == [{"link": str(link_id)}]
+
+
+def test_an_item_over_a_limit_comes_back_as_that() -> None:
+    refusals = [RateLimited("limit: 10 an hour"), Unavailable("away")]
+    again = Answer(Answer.of(refusals).items).restore({})
+    assert [(type(item), str(item)) for item in again if isinstance(item, Exception)] == [
+        (RateLimited, "limit: 10 an hour"),
+        (Unavailable, "away"),
+    ]

@@ -21,7 +21,8 @@ RING = KeyRing.parse(derive_ring(new_master(), "issuer"), SERVICE_PURPOSES["issu
 APP = App(
     id=uuid4(), name="Shop", redirects=RedirectPolicy("https://shop.example", ()), default_redirect_url=None,
     landing_url=None, ttl_seconds=900, max_ttl_seconds=3600, grant_ttl_seconds=60, passcode_format="digits:6",
-    locale="en", intake=False, interactive_per_minute=600,
+    locale="en", sender=None, intake=False, interactive_per_minute=600, latest_only=frozenset(), ttl_from="issue",
+    acceptance_cap_seconds=86400, texts_per_hour=1000, texts_per_recipient_per_hour=10,
 )  # fmt: skip
 
 
@@ -37,6 +38,9 @@ class Parts:
 
     async def assign(self, draft: Draft) -> Draft:
         return draft
+
+    async def assign_all(self, items: list[Draft | Refusal]) -> list[Draft | Refusal]:
+        return items
 
     async def one(self, order: Order) -> Receipt:
         self.orders.append(order)

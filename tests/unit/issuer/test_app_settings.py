@@ -101,3 +101,38 @@ def test_a_change_keeps_what_it_does_not_name() -> None:
 
 def test_a_name_is_one_line() -> None:
     assert rules({"name": "Shop\nSubject: x"}) == {"name": "name_format"}
+
+
+def test_a_cap_is_no_shorter_than_the_life_that_begins_with_acceptance() -> None:
+    short = {"ttl_seconds": 3600, "acceptance_cap_seconds": 600}
+    assert rules({"ttl_from": "acceptance", **short}) == {"acceptance_cap_seconds": "cap_too_short"}
+    assert make(**short).acceptance_cap_seconds == 600
+    assert make(ttl_from="acceptance", ttl_seconds=600, acceptance_cap_seconds=600)
+
+
+def test_the_default_cap_is_held_against_the_life_too() -> None:
+    long = {"ttl_seconds": 90_000, "max_ttl_seconds": 90_000}
+    assert rules({"ttl_from": "acceptance", **long}) == {"acceptance_cap_seconds": "cap_too_short"}
+
+
+def test_types_of_which_the_latest_lives_stand_once() -> None:
+    assert make(latest_only=["login", "invite", "login"]).latest_only == ["invite", "login"]
+    assert rules({"latest_only": ["logon"]}) == {"latest_only.0": "literal_error"}
+
+
+@pytest.mark.parametrize(
+    "field", ["texts_per_hour", "texts_per_recipient_per_hour", "passcode_tries_per_day"]
+)
+def test_a_limit_is_a_number_that_lets_something_through(field: str) -> None:
+    assert rules({field: 0}) == {field: "greater_than_equal"}
+    assert getattr(make(**{field: 7}), field) == 7
+
+
+def test_a_logo_is_fetched_over_https_even_in_dev_and_a_footer_is_one_line() -> None:
+    branding = {"logo_url": "http://shop.example/logo.png", "footer": "Shop\nBcc: x@y.example"}
+    assert rules({"branding": branding}, allow_http=True) == {
+        "branding.logo_url": "redirect_https_only",
+        "branding.footer": "footer_format",
+    }
+    made = make(branding={"logo_url": "https://shop.example/logo.png", "footer": "Shop Ltd, 1 High Street"})
+    assert made.branding.footer == "Shop Ltd, 1 High Street"

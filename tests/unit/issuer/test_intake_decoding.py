@@ -39,7 +39,8 @@ class FakeApps:
         return App(
             id=cast(Any, app_id), name="Shop", redirects=RedirectPolicy(None, ()), default_redirect_url=None,
             landing_url=None, ttl_seconds=900, max_ttl_seconds=3600, grant_ttl_seconds=60, passcode_format="digits:6",
-            locale="en", intake=app_id == APP_ID, interactive_per_minute=600,
+            locale="en", sender=None, intake=app_id == APP_ID, interactive_per_minute=600, latest_only=frozenset(),
+            ttl_from="issue", acceptance_cap_seconds=86400, texts_per_hour=1000, texts_per_recipient_per_hour=10,
         )  # fmt: skip
 
 

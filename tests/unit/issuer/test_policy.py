@@ -7,6 +7,7 @@ import pytest
 
 from services.issuer.policy import App, Draft, UserKey, draft_link
 from shared.errors import Invalid
+from shared.http.routes import NO_LIMITS, KeyLimits
 from shared.links import LinkRequest
 
 APP_ID = uuid4()
@@ -24,8 +25,14 @@ ROW: dict[str, Any] = {
     "passcode_strategy": "digits",
     "passcode_length": 6,
     "locale": "en",
+    "sender": None,
     "intake": False,
     "interactive_per_minute": 600,
+    "latest_only": [],
+    "ttl_from": "issue",
+    "acceptance_cap_seconds": 86400,
+    "texts_per_hour": 1000,
+    "texts_per_recipient_per_hour": 10,
 }
 
 
@@ -33,9 +40,11 @@ def app(**changes: Any) -> App:
     return App.from_row({**ROW, **changes}, allow_http=False)
 
 
-def draft(made: App | None = None, default_lane: str = "interactive", **request: Any) -> Draft:
+def draft(
+    made: App | None = None, default_lane: str = "interactive", limits: KeyLimits = NO_LIMITS, **request: Any
+) -> Draft:
     asked = LinkRequest.model_validate({"email": "ann@example.com", **request})
-    return draft_link(made or app(), asked, default_lane, clock=NOW.timestamp)
+    return draft_link(made or app(), asked, default_lane, limits, clock=NOW.timestamp)
 
 
 def rules_broken(**request: Any) -> list[tuple[str, str]]:
@@ -130,3 +139,74 @@ def test_a_state_is_kept_as_its_own_text(state: Any, text: str | None) -> None:
     kept = draft(state=state).state
     assert kept == text
     assert kept is None or orjson.loads(kept) == state
+
+
+@pytest.mark.parametrize(
+    ("latest_only", "request_", "slot"),
+    [
+        ([], {}, None),
+        (["login"], {}, "default"),
+        (["login"], {"channel": "email"}, "default"),
+        (["invite"], {}, None),
+        (["invite"], {"type": "invite"}, "default"),
+        (["login"], {"lane": "bulk"}, None),
+        (["login"], {"channel": "email", "send_at": NOW}, None),
+        ([], {"slot": "desk"}, "desk"),
+        (["login"], {"slot": "desk", "lane": "bulk"}, "desk"),
+    ],
+)
+def test_only_an_awaited_link_of_such_a_type_or_one_that_names_a_slot_has_rivals(
+    latest_only: list[str], request_: dict[str, Any], slot: str | None
+) -> None:
+    assert draft(app(latest_only=latest_only), **request_).slot == slot
+
+
+@pytest.mark.parametrize(
+    ("request_", "life_seconds", "from_acceptance"),
+    [
+        ({"channel": "email"}, 7200, True),
+        ({"channel": "sms", "ttl_seconds": 3600}, 7200, True),
+        ({"channel": "none"}, 900, False),
+    ],
+)
+def test_a_life_that_begins_with_acceptance_ends_at_the_cap_until_then(
+    request_: dict[str, Any], life_seconds: int, from_acceptance: bool
+) -> None:
+    made = draft(app(ttl_from="acceptance", acceptance_cap_seconds=7200), **request_)
+    assert (made.life_seconds, made.ttl_from_acceptance) == (life_seconds, from_acceptance)
+    assert draft(app(ttl_from="acceptance", acceptance_cap_seconds=600), channel="sms").life_seconds == 900
+
+
+def test_a_link_bound_to_its_browser_cannot_lead_to_a_page_that_does_not_know_of_it() -> None:
+    landing = app(landing_url="https://shop.example/in")
+    with pytest.raises(Invalid) as refused:
+        draft(landing, binding="require")
+    assert [(p.field, p.rule) for p in refused.value.problems] == [("binding", "binding_needs_our_page")]
+    assert draft(landing, binding="prefer").request.binding == "prefer"
+    assert draft(binding="require").request.binding == "require"
+
+
+def test_a_default_life_is_cut_to_what_the_key_may_ask_for() -> None:
+    limits = KeyLimits(max_ttl_seconds=300)
+    assert draft(limits=limits).ttl_seconds == 300
+    assert draft(limits=limits, ttl_seconds=60).ttl_seconds == 60
+    assert draft(limits=KeyLimits(max_ttl_seconds=3000)).ttl_seconds == 900
+
+
+def test_every_limit_of_the_key_that_is_broken_is_named_at_once_beside_those_of_the_app() -> None:
+    limits = KeyLimits(
+        types=frozenset({"invite"}),
+        redirect_urls=("https://shop.example/in/*",),
+        max_ttl_seconds=300,
+        recipient_domains=frozenset({"shop.example"}),
+    )
+    with pytest.raises(Invalid) as refused:
+        draft(limits=limits, ttl_seconds=4000, redirect_url="/welcome", channel="sms")
+    assert [(p.field, p.rule) for p in refused.value.problems] == [
+        ("ttl_seconds", "ttl_too_long"),
+        ("type", "type_not_allowed"),
+        ("redirect_url", "redirect_not_allowed_for_key"),
+        ("ttl_seconds", "ttl_too_long"),
+        ("channel", "recipient_domain_not_allowed"),
+        ("email", "recipient_domain_not_allowed"),
+    ]

@@ -75,3 +75,20 @@ def test_a_hidden_recipient_is_hidden_in_the_providers_words_too() -> None:
         "provider": "smtp", "provider_id": None, "detail": "no Ann@Shop.example here",
     }  # fmt: skip
     assert attempt_view(attempt, ["ann@shop.example"])["detail"] == "no a•••@shop.example here"
+
+
+def test_a_message_that_ended_without_an_attempt_is_told_once() -> None:
+    taken_back = message(uuid4(), status="revoked")
+    assert [event["event"] for event in timeline(link(), [taken_back], [])] == ["issued", "queued", "revoked"]
+    attempt = {
+        "message_id": taken_back["id"], "attempt": 1, "started_at": at(1), "finished_at": at(1), "outcome": "revoked",
+        "provider": None, "provider_id": None, "detail": "the link was consumed",
+    }  # fmt: skip
+    told = timeline(link(), [taken_back], [attempt])
+    assert [event["event"] for event in told] == ["issued", "queued", "sending", "revoked"]
+
+
+def test_other_events_stand_in_their_place_by_time() -> None:
+    visit = {"at": at(1), "event": "visited", "visitor": "browser"}
+    told = timeline(link(consumed_at=at(2)), [message(uuid4())], [], [visit])
+    assert [event["event"] for event in told] == ["issued", "queued", "visited", "consumed"]

@@ -1,0 +1,146 @@
+"""What a new link is made of: its row, its first message's row, its events, and what its maker is told."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from services.issuer.orders import Issued
+from services.issuer.policy import Draft
+from services.issuer.reach import FoundUser
+from shared.bus import Event
+from shared.database import Row
+from shared.messages import MessageFacts, Queueing, queued_row
+from shared.outbox import OutboxRow, lifecycle_row
+
+SOURCE: Final = "/issuer"
+
+Slot = tuple[UUID, UUID, str, str]
+"""App, user, type and slot: only the newest link of these lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewLink:
+    """A draft whose user is known: what the rows are made of. `verifies`: which address its consumption verifies."""
+
+    draft: Draft
+    kid: str
+    user_id: UUID
+    recipient: str | None
+    headers: dict[str, str]
+    verifies: str | None = None
+
+    @property
+    def slot(self) -> Slot | None:
+        draft = self.draft
+        return None if draft.slot is None else (draft.app.id, self.user_id, draft.request.type, draft.slot)
+
+
+def verified_by(draft: Draft, user: FoundUser) -> str | None:
+    """Return the address that a consumption proves to be the user's: the one that the link went to."""
+    if draft.request.type != "verify_identifier":
+        return None
+    if draft.request.channel in ("sms", "whatsapp"):
+        return "phone"
+    if draft.request.channel == "email" or draft.user.kind == "email":
+        return "email"
+    # Handed out by the product: it proves what the request named, and for a user as a whole the e-mail address first.
+    return "phone" if draft.user.kind == "phone" or user.email is None else "email"
+
+
+def heads(links: Sequence[NewLink]) -> dict[Slot, UUID]:
+    """Return the newest link of each slot, in the order in which rows are to be locked. The last of a batch wins."""
+    newest = {link.slot: link.draft.link_id for link in links if link.slot is not None}
+    return dict(sorted(newest.items()))
+
+
+def link_row(link: NewLink) -> tuple[Any, ...]:
+    """Return the columns of `create_links`."""
+    draft, request = link.draft, link.draft.request
+    client = request.client.model_dump_json(exclude_none=True) if request.client else None
+    return (
+        draft.link_id, link.kid, draft.app.id, link.user_id, request.type, request.channel, draft.lane, draft.redirect_url,
+        draft.state, orjson.dumps(request.metadata).decode(), client, request.locale or draft.app.locale, request.time_zone,
+        request.code_challenge, draft.ttl_seconds, draft.app.grant_ttl_seconds,
+        draft.app.passcode_format if request.passcode else None, request.send_at, draft.slot, request.binding, link.verifies,
+        draft.ttl_from_acceptance, draft.life_seconds, draft.renewed_from,
+    )  # fmt: skip
+
+
+def message_row(link: NewLink, message_id: UUID) -> tuple[Any, ...]:
+    """Return the columns of `create_messages`."""
+    draft, request = link.draft, link.draft.request
+    return (
+        message_id, draft.link_id, draft.app.id, link.user_id, request.channel, link.recipient,
+        request.locale or draft.app.locale, request.template, orjson.dumps(request.template_data).decode(), draft.lane,
+    )  # fmt: skip
+
+
+def outbox_rows(
+    links: Sequence[NewLink], messages: Mapping[UUID, UUID], times: Mapping[UUID, Row]
+) -> list[OutboxRow]:
+    """Return the events of new links and the orders to deliver their messages."""
+    rows = []
+    for link in links:
+        draft, created_at = link.draft, times[link.draft.link_id]["created_at"]
+        facts = {"link_id": str(draft.link_id), "app_id": str(draft.app.id), "user_id": str(link.user_id)}
+        issued = {
+            **facts,
+            "type": draft.request.type,
+            "channel": draft.request.channel,
+            "lane": draft.lane,
+            "sequence": 1,
+        }
+        event = Event(
+            "magiclink.link.issued.v1", f"{draft.link_id}.1", SOURCE, str(draft.link_id), issued, created_at
+        )
+        rows.append(lifecycle_row(event, link.user_id, link.headers))
+        message_id = messages.get(draft.link_id)
+        if message_id is not None:
+            rows.append(
+                queued_row(
+                    SOURCE,
+                    _message_facts(link, message_id),
+                    Queueing(0, 0, draft.request.send_at),
+                    link.headers,
+                )
+            )
+    return rows
+
+
+def issued_link(link: NewLink, times: Row, message_id: UUID | None, newest: Mapping[Slot, UUID]) -> Issued:
+    """Return what its maker is told of a link, as `magiclink.link_status` would say it."""
+    draft, request = link.draft, link.draft.request
+    status = "issued" if times["not_before"] <= times["created_at"] else "scheduled"
+    if link.slot is not None and newest[link.slot] != draft.link_id:
+        status = "superseded"
+    return Issued(
+        id=draft.link_id,
+        kid=link.kid,
+        app_id=draft.app.id,
+        user_id=link.user_id,
+        type=request.type,
+        status=status,
+        redirect_url=draft.redirect_url,
+        state=draft.state,
+        metadata=request.metadata,
+        channel=request.channel,
+        send_at=request.send_at,
+        created_at=times["created_at"],
+        expires_at=times["expires_at"],
+        consumed_at=None,
+        revoked_at=None,
+        passcode_format=draft.app.passcode_format if request.passcode else None,
+        passcode_epoch=0,
+        message_id=message_id,
+        message_status=None if message_id is None else "queued",
+    )
+
+
+def _message_facts(link: NewLink, message_id: UUID) -> MessageFacts:
+    draft = link.draft
+    return MessageFacts(
+        message_id, draft.link_id, draft.app.id, link.user_id, draft.request.channel, draft.lane
+    )

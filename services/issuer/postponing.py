@@ -1,0 +1,43 @@
+"""Link requests from Kafka that come again later: how long they wait, and the record that brings them back."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from shared.consumer import Record, request_id_of
+from shared.errors import RateLimited
+
+_TIMES: Final = "postponed"
+_FIRST_SECONDS: Final = 5.0
+_MOST_SECONDS: Final = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """A record and the pause after which it is due again."""
+
+    record: Record
+    pause_seconds: float
+
+    @property
+    def headers(self) -> str:
+        """The headers of the record that comes back, as JSON: they count how often it came."""
+        times = str(_times(self.record) + 1)
+        return orjson.dumps({"x-request-id": request_id_of(self.record), _TIMES: times}).decode()
+
+
+def pause_seconds(record: Record, refusal: RateLimited, jitter: Callable[[], float] = random.random) -> float:
+    """Return how long a record waits: what the limit asks for at least, doubling each time, half of it random.
+
+    Of thousands that wait for one number's bucket one gets its token: the others must not all ask again at that moment.
+    """
+    doubled = min(_MOST_SECONDS, _FIRST_SECONDS * 2.0 ** min(_times(record), 10))
+    return max(doubled, refusal.retry_after_seconds or 0.0) * (1.0 + jitter())
+
+
+def _times(record: Record) -> int:
+    given = (dict(record.headers or ()).get(_TIMES) or b"").decode("ascii", "replace")
+    return int(given) if given.isascii() and given.isdecimal() and len(given) < 6 else 0

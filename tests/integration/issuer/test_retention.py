@@ -1,0 +1,55 @@
+"""The sweeper drops what is past its time, in small steps."""
+
+import asyncpg
+import pytest
+
+from services.issuer import sweep
+from services.issuer.lag import LaneLag
+from shared.database import Pool
+from shared.outbox import OutboxBell
+from shared.settings import KafkaSettings
+from shared.tokens import new_link_id
+from tests.seeds import Seeds
+
+_VISITS = """
+INSERT INTO magiclink.link_visits (link_id, app_id, at, event, visitor)
+SELECT gen_random_uuid(), $1, now() - make_interval(days => $2), 'visited', 'browser' FROM generate_series(1, $3)
+"""
+
+
+def sweeper(pool: Pool) -> sweep.Sweeper:
+    lag = LaneLag(KafkaSettings(kafka_bootstrap="127.0.0.1:1"))
+    return sweep.Sweeper(pool, lag, OutboxBell(pool), sweep.SweepRules(1, 10, 60, 300))
+
+
+async def test_visits_older_than_30_days_go_in_steps_and_the_others_stay(
+    issuer_pool: Pool, seeds: Seeds, owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = await seeds.app()
+    await owner.execute("DELETE FROM magiclink.link_visits")
+    await owner.execute(_VISITS, app.id, 31, 25)
+    await owner.execute(_VISITS, app.id, 29, 7)
+    monkeypatch.setattr(sweep, "_STEP_ROWS", 10)
+    monkeypatch.setattr(sweep, "_STEPS_A_ROUND", 2)
+    count = "SELECT count(*) FROM magiclink.link_visits WHERE app_id = $1"
+    await sweeper(issuer_pool).keep_house()
+    assert await owner.fetchval(count, app.id) == 12  # two steps of ten a round
+    await sweeper(issuer_pool).keep_house()
+    assert await owner.fetchval(count, app.id) == 7
+
+
+async def test_days_of_passcode_tries_go_after_30_days(
+    issuer_pool: Pool, seeds: Seeds, owner: asyncpg.Connection
+) -> None:
+    app = await seeds.app()
+    for days in (0, 29, 32, 400):
+        await owner.execute(
+            "INSERT INTO magiclink.passcode_days VALUES ($1, $2, (now() AT TIME ZONE 'UTC')::date - $3::int, 5)",
+            app.id, new_link_id(), days,
+        )  # fmt: skip
+    await sweeper(issuer_pool).keep_house()
+    left = await owner.fetch(
+        "SELECT (now() AT TIME ZONE 'UTC')::date - day AS days FROM magiclink.passcode_days WHERE app_id = $1",
+        app.id,
+    )
+    assert sorted(row["days"] for row in left) == [0, 29]

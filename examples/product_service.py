@@ -3,12 +3,15 @@
     python examples/product_service.py            # beside the cluster that `make run` started
     ISSUER_URL=… VERIFIER_URL=… API_KEY=… SITE_URL=https://shop.example python examples/product_service.py
 
-1. POST /sign-in    asks the issuer for a link, sent by e-mail. `state` ties the link to this browser.
-2. The user opens the link at the verifier and presses its button; the verifier sends the browser back here.
+1. POST /sign-in    asks the issuer for a link, sent by e-mail with a passcode. `state` ties the link to this browser. Then
+                    the browser visits the verifier for a moment (pairing), so that the link needs no click in this browser.
+2. The user opens the link at the verifier, which sends the browser back here; in another browser there is a button to press.
 3. GET /signed-in   exchanges the `code` for the user, checks `state`, and starts a session of the site's own.
+   POST /passcode   or, when the mail was opened elsewhere: the user types the passcode here.
 """
 
 import argparse
+import asyncio
 import hashlib
 import hmac
 import json
@@ -21,6 +24,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -32,26 +36,41 @@ STYLE = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
 ASKED = "product_asked"  # the state of the link that this browser asked for
 SESSION = "product_session"
 PENDING = "product_pending"  # a proven address that this browser has yet to agree to
+# The way from the sign-in form leads over the verifier (pairing), so browsers must be allowed to post there.
+POLICY = "default-src 'none'; style-src 'self'; form-action 'self' {links}; base-uri 'none'; frame-ancestors 'none'"
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
+    # Not no-referrer: the verifier pairs a browser only when it comes from this site. Paths and queries stay here.
+    "Referrer-Policy": "strict-origin",
     "X-Content-Type-Options": "nosniff",
 }
+PAIRING_SECONDS = 3  # more is not worth waiting for: without it the link has a button
 REFUSALS = {
     "invalid_request": ("Please check what you typed", 400),
     "grant_invalid": ("This link has been used, or took too long", 400),
+    "passcode_invalid": ("This code is wrong, used or too old", 400),
     "rate_limited": ("Too many tries, please wait a little", 429),
 }
 SIGN_IN_FORM = """<form method="post" action="/sign-in"><label for="email">Your e-mail</label>
 <input id="email" name="email" type="email" autocomplete="email" required autofocus>
 <button>Send me a link</button></form>"""
+PASSCODE_FORM = """<form method="post" action="/passcode"><label for="passcode">Or type the code from the mail</label>
+<input id="passcode" name="passcode" inputmode="numeric" autocomplete="one-time-code" maxlength="40" required>
+<button class="second">Sign in with the code</button></form>"""
 AGREE_FORM = """<p>This link was not asked for in this browser. Go on only if the address is yours.</p>
 <form method="post" action="/agree"><button name="answer" value="yes">Yes, sign me in</button>
 <button class="second" name="answer" value="no">No</button></form>"""
+TRY_CODE_AGAIN = '<a class="button" href="/sent">Try another code</a>'
 WAY_ON = '<a class="button second" href="/">Start again</a>'
 SIGN_OUT_FORM = '<form method="post" action="/sign-out"><button class="second">Sign out</button></form>'
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A link that a browser asked for."""
+
+    link_id: str
+    email: str
 
 
 @dataclass
@@ -60,6 +79,7 @@ class Site:
 
     settings: dict[str, Any]
     origins: list[str]  # the site's own addresses; the app's allow-list has `<address>/signed-in` of each
+    asked: dict[str, Asked] = field(default_factory=dict)
     sessions: dict[str, User] = field(default_factory=dict)
     pending: dict[str, User] = field(default_factory=dict)
 
@@ -80,19 +100,49 @@ class Site:
         state = secrets.token_urlsafe(32)
         # The address that this browser uses, if it is ours: the Host header alone could name any site.
         origin = next((own for own in self.origins if own.endswith(f"://{request.host}")), self.origins[0])
-        await self.magiclink.create_link(
+        issued = await self.magiclink.create_link(
             email=email,
             channel="email",
             redirect_url=f"{origin}/signed-in",
             state=state,
+            passcode=True,
             client={"ip": str(request.remote), "user_agent": request.headers.get("User-Agent", "")[:512]},
         )
+        self.asked[state] = Asked(issued.link.id, email)
+        response = web.Response(status=303, headers={"Location": await self.pair(issued.link.id, origin)})
+        self.set_cookie(response, ASKED, state)
+        return response
+
+    async def pair(self, link_id: str, origin: str) -> str:
+        """Where the browser goes next: over the verifier, which remembers it, or straight on when that does not work."""
+        try:
+            async with asyncio.timeout(PAIRING_SECONDS):
+                return await self.magiclink.create_pairing(link_id, f"{origin}/sent")
+        except (MagicLinkError, TimeoutError) as error:
+            print(f"no pairing: {error}", file=sys.stderr)
+            return "/sent"
+
+    async def sent(self, request: web.Request) -> web.Response:
+        if not (asked := self.asked.get(request.cookies.get(ASKED, ""))):
+            return web.Response(status=303, headers={"Location": "/"})
         # The same page for every address: nobody learns here who has an account.
-        body = f"<p>We sent a link to <b>{escape(email)}</b>. Open it in this browser.</p>"
+        body = f"<p>We sent a link to <b>{escape(asked.email)}</b>. Open it in this browser and you are signed in.</p>"
         if inbox := self.settings.get("inbox_url"):
             body += f'<a class="button" href="{escape(inbox)}" target="_blank">Open the inbox</a>'
-        response = page("Look into your inbox", body + WAY_ON)
-        self.set_cookie(response, ASKED, state)
+        return page("Look into your inbox", body + PASSCODE_FORM + WAY_ON)
+
+    async def passcode(self, request: web.Request) -> web.Response:
+        state = request.cookies.get(ASKED, "")
+        asked = self.asked.get(state)
+        passcode = str((await request.post()).get("passcode", ""))
+        response = web.Response(status=303, headers={"Location": "/"})
+        if asked:
+            # The same code sent twice, say by a double click, is the same attempt and gets the same answer.
+            attempt = hashlib.sha256(f"{state} {passcode}".encode()).hexdigest()
+            verified = await self.magiclink.verify_passcode(
+                passcode, link_id=asked.link_id, idempotency_key=attempt
+            )
+            self.start_session(response, verified.user)
         return response
 
     async def signed_in(self, request: web.Request) -> web.Response:
@@ -125,6 +175,7 @@ class Site:
     async def sign_out(self, request: web.Request) -> web.Response:
         self.sessions.pop(request.cookies.get(SESSION, ""), None)
         response = web.Response(status=303, headers={"Location": "/"})
+        self.asked.pop(request.cookies.get(ASKED, ""), None)
         response.del_cookie(ASKED)  # nobody who presses Back now is signed in again
         return response
 
@@ -142,7 +193,7 @@ class Site:
 def page(title: str, body: str, status: int = 200) -> web.Response:
     """A page; `title` is text, `body` is HTML."""
     text = PAGE.substitute(title=escape(title), body=body)
-    return web.Response(text=text, content_type="text/html", status=status, headers=HEADERS)
+    return web.Response(text=text, content_type="text/html", status=status)
 
 
 async def style(_request: web.Request) -> web.Response:
@@ -155,25 +206,37 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     # A form on another site must not sign anybody in or out; browsers say where a request comes from.
     if request.method == "POST" and request.headers.get("Sec-Fetch-Site") in {"cross-site", "same-site"}:
         return page("That came from another site", WAY_ON, 403)
+    way_on = WAY_ON
     try:
         return await handler(request)
     except MagicLinkError as error:
         print(f"{request.method} {request.path}: {error}", file=sys.stderr)
         title, status = REFUSALS.get(getattr(error, "code", ""), ("Signing in does not work right now", 503))
+        if request.path == "/passcode":
+            way_on = TRY_CODE_AGAIN + WAY_ON
     except web.HTTPException as error:
         title, status = error.reason, error.status
-    return page(title, WAY_ON, status)
+    return page(title, way_on, status)
 
 
 def make_app(settings: dict[str, Any], origins: list[str]) -> web.Application:
-    """Wires the site; `settings` are `issuer_url, verifier_url, api_key` and perhaps `inbox_url`."""
+    """Wires the site; `settings` are `issuer_url, verifier_url, api_key` and perhaps `inbox_url` and `links_url`."""
     site = Site(settings, origins)
+    links = urlsplit(settings.get("links_url") or settings["verifier_url"])
+    policy = POLICY.format(links=f"{links.scheme}://{links.netloc}")
+
+    async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update({**HEADERS, "Content-Security-Policy": policy})
+
     app = web.Application(middlewares=[guard], client_max_size=16 * 1024)
+    app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(site.connect)
     app.router.add_get("/", site.home)
     app.router.add_get("/signed-in", site.signed_in)
     app.router.add_get("/style.css", style)
+    app.router.add_get("/sent", site.sent)
     app.router.add_post("/sign-in", site.sign_in)
+    app.router.add_post("/passcode", site.passcode)
     app.router.add_post("/agree", site.agree)
     app.router.add_post("/sign-out", site.sign_out)
     return app
@@ -182,7 +245,9 @@ def make_app(settings: dict[str, Any], origins: list[str]) -> web.Application:
 def read_settings(dev_json: Path) -> dict[str, Any]:
     names = ("issuer_url", "verifier_url", "api_key")
     if all(os.environ.get(name.upper()) for name in names):
-        return {name: os.environ[name.upper()] for name in names}
+        found: dict[str, Any] = {name: os.environ[name.upper()] for name in names}
+        # The verifier as browsers reach it, when that is another address than the site's own server uses.
+        return {**found, "links_url": os.environ.get("LINKS_URL")}
     try:
         settings: dict[str, Any] = json.loads(dev_json.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -11,6 +11,8 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from shared.bus import connection_options
 from shared.database import is_away
+from shared.errors import Unavailable
+from shared.flood import FloodLimit
 from shared.log import REQUEST_ID
 from shared.settings import KafkaSettings
 
@@ -19,7 +21,8 @@ log = structlog.get_logger()
 # As text: the classes are generic for the type checker only.
 Record: TypeAlias = "ConsumerRecord[bytes | None, bytes | None]"
 Consumer: TypeAlias = "AIOKafkaConsumer[bytes | None, bytes | None]"
-Handle = Callable[[list[Record]], Awaitable[None]]
+# Returns how many records it put aside (None: none).
+Handle = Callable[[list[Record]], Awaitable[int | None]]
 
 _PAUSES_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 _STOP_SECONDS = 5.0
@@ -34,11 +37,15 @@ class Subscription:
     batch: int
 
 
-async def consume_batches(settings: KafkaSettings, subscription: Subscription, handle: Handle) -> None:
+async def consume_batches(
+    settings: KafkaSettings, subscription: Subscription, handle: Handle, flood: FloodLimit | None = None
+) -> None:
     """Hand over records in batches until cancelled.
 
-    While the database is away the same batch waits; any other failure of `handle` is raised: nothing is skipped.
+    While the database is away, or `handle` says `Unavailable`, the same batch waits; while too much is put aside nothing is read;
+    any other failure is raised: nothing is skipped. Give `flood` where readiness shall name it.
     """
+    flood = flood or FloodLimit(subscription.topic, settings.dead_letters_per_minute)
     consumer = AIOKafkaConsumer(
         subscription.topic,
         **connection_options(settings),
@@ -54,11 +61,14 @@ async def consume_batches(settings: KafkaSettings, subscription: Subscription, h
     )
     try:
         await _start(consumer, subscription)
+        # No batch larger than a minute's worth: whoever waits longer than `max_poll_interval_ms` loses the partitions.
+        most = min(subscription.batch, flood.per_minute)
         while True:
-            batches = await consumer.getmany(timeout_ms=1_000, max_records=subscription.batch)
+            await flood.pass_on()
+            batches = await consumer.getmany(timeout_ms=1_000, max_records=most)
             records = [record for batch in batches.values() for record in batch]
             if records:
-                await _handle_until_done(handle, records, subscription)
+                flood.count(await _handle_until_done(handle, records, subscription))
                 await _commit(consumer, {at: batch[-1].offset + 1 for at, batch in batches.items() if batch})
     finally:
         # aiokafka may wait for a dead broker for ever.
@@ -80,15 +90,15 @@ async def _start(consumer: Consumer, subscription: Subscription) -> None:
             return
 
 
-async def _handle_until_done(handle: Handle, records: list[Record], subscription: Subscription) -> None:
+async def _handle_until_done(handle: Handle, records: list[Record], subscription: Subscription) -> int:
     tries = 0
     while True:
         try:
-            return await handle(records)
+            return await handle(records) or 0
         except Exception as error:
-            if not is_away(error):
+            if not (is_away(error) or isinstance(error, Unavailable)):
                 raise
-            log.warning("database_away", topic=subscription.topic, reason=type(error).__name__, tries=tries)
+            log.warning("handler_waits", topic=subscription.topic, reason=type(error).__name__, tries=tries)
         await asyncio.sleep(_PAUSES_SECONDS[min(tries, len(_PAUSES_SECONDS) - 1)])
         tries += 1
 

@@ -174,6 +174,12 @@ class LinkOver(Refusal):
     code = "link_over"
 
 
+class NotSent(Refusal):
+    """The link was never sent; send it first."""
+
+    code = "not_sent"
+
+
 class AlreadySent(Refusal):
     """The link was sent already; resend it instead."""
 

@@ -13,24 +13,29 @@ from aiohttp import web
 from shared.http.ops import Health, ops_application
 from shared.log import configure_logging
 from shared.settings import ServiceSettings
+from shared.worker import Inheritance, inheritance
 
 log = structlog.get_logger()
 
 # Between "not ready" and closing the listeners: the time a balancer needs to notice.
 _LOOK_AWAY_SECONDS = 0.2
+# A worker accepts no more at once, since another one has its sockets: this is for clients to leave their connections.
+_LEAVE_SECONDS = 1.0
 _HEARD_SECONDS = 1.0
 
 
 class Service:
     """The running parts of one service. What is added first is closed last; a task that fails stops the service."""
 
-    def __init__(self, name: str, settings: ServiceSettings) -> None:
+    def __init__(self, name: str, settings: ServiceSettings, inherited: Inheritance | None = None) -> None:
         self.name = name
         self.settings = settings
+        self._inherited = inherited
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._health: Health | None = None
+        self._inherited_sites: list[web.SockSite] = []
 
     def on_stop(self, close: Callable[[], Awaitable[object]]) -> None:
         """Call `close` at the stop, after everything that was added later."""
@@ -44,20 +49,34 @@ class Service:
         self.on_stop(lambda: _cancel(task))
 
     async def serve(self, app: web.Application, health: Health) -> None:
-        """Open the public and the operations port."""
+        """Open the public and the operations port; as a worker, accept on what the parent opened."""
         self._health = health
-        await self._listen(ops_application(health), self.settings.ops_host, self.settings.ops_port)
-        await self._listen(app, self.settings.http_host, self.settings.http_port)
-        log.info("service_started", http_port=self.settings.http_port, ops_port=self.settings.ops_port)
+        app.on_response_prepare.append(self._part_when_draining)
+        left, settings = self._inherited, self.settings
+        ops, public = await self._runner(ops_application(health)), await self._runner(app)
+        if left is None:
+            await web.TCPSite(ops, settings.ops_host, settings.ops_port, reuse_port=True).start()
+            await web.TCPSite(public, settings.http_host, settings.http_port, reuse_port=True).start()
+        else:
+            await web.SockSite(ops, left.ops_socket()).start()
+            self._inherited_sites = [web.SockSite(public, listener) for listener in left.http_sockets()]
+            for site in self._inherited_sites:
+                await site.start()
+        log.info("service_started", http_port=settings.http_port, ops_port=settings.ops_port)
 
-    async def _listen(self, app: web.Application, host: str, port: int) -> None:
+    async def _part_when_draining(self, _: web.Request, response: web.StreamResponse) -> None:
+        # A connection kept alive until the very end would be closed under its client's next request.
+        if self._health is not None and self._health.draining:
+            response.headers["Connection"] = "close"
+            response.force_close()
+
+    async def _runner(self, app: web.Application) -> web.AppRunner:
         # Our own log has what aiohttp's would: route instead of path, so no token. Handlers of gone clients run on:
         # a redemption whose client hung up must still be told to Redis.
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=self.settings.drain_seconds)
         await runner.setup()
         self.on_stop(runner.cleanup)
-        site = web.TCPSite(runner, host, port, reuse_port=True)
-        await site.start()
+        return runner
 
     async def wait(self) -> None:
         await self._stopping.wait()
@@ -69,7 +88,9 @@ class Service:
         """Stop in reverse order. Returns the exit status: 1 when a task failed, or ended though nobody told it to."""
         if self._health is not None:
             self._health.draining = True
-            await asyncio.sleep(_LOOK_AWAY_SECONDS)
+            for site in self._inherited_sites:
+                await site.stop()
+            await asyncio.sleep(_LEAVE_SECONDS if self._inherited_sites else _LOOK_AWAY_SECONDS)
         failed = any(task.done() and not task.cancelled() for task in self._tasks)
         await self._stack.aclose()
         log.info("service_stopped")
@@ -100,10 +121,9 @@ def run_service(name: str, settings: ServiceSettings, start: Start) -> int:
 
 
 async def _run(name: str, settings: ServiceSettings, start: Start) -> int:
-    service = Service(name, settings)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, service.stop)
+    inherited = inheritance()
+    service = Service(name, settings, inherited)
+    _listen_to_signals(service, inherited)
     try:
         await start(service)
         await service.wait()
@@ -112,3 +132,22 @@ async def _run(name: str, settings: ServiceSettings, start: Start) -> int:
         await service.close()
         return 1
     return await service.close()
+
+
+def _listen_to_signals(service: Service, inherited: Inheritance | None) -> None:
+    loop = asyncio.get_running_loop()
+    # SIGHUP too: whoever runs this process starts it again, with keys and settings read anew.
+    asked = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) if inherited is None else (signal.SIGTERM,)
+    for number in asked:
+        loop.add_signal_handler(number, service.stop)
+    if inherited is not None:
+        # A terminal sends these to the parent as well, who then says SIGTERM in its own time; a pipe that ends says it is gone.
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        loop.add_reader(inherited.parent, _parent_gone, service, inherited.parent)
+
+
+def _parent_gone(service: Service, pipe: int) -> None:
+    asyncio.get_running_loop().remove_reader(pipe)
+    log.warning("parent_gone")
+    service.stop()

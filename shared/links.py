@@ -12,9 +12,11 @@ from pydantic import (
     ConfigDict,
     Field,
     IPvAnyAddress,
+    ModelWrapValidatorHandler,
+    ValidationError,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from shared.database import Row
 from shared.recipients import RecipientInvalid, normalize_email, normalize_phone
@@ -146,18 +148,36 @@ class LinkRequest(BaseModel):
     code_challenge: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")] | None = None
     """PKCE (RFC 7636, S256): the exchange then needs the verifier."""
 
-    @model_validator(mode="after")
-    def _one_recipient(self) -> Self:
-        given = [name for name in ("user_id", "email", "phone") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise PydanticCustomError(
-                "one_recipient",
-                "give exactly one of user_id, email, phone (given: {given})",
-                {"given": ", ".join(given) or "none"},
-            )
-        if self.send_at is not None and self.channel == "none":
-            raise PydanticCustomError("send_at_needs_channel", "send_at needs a channel to send by")
-        return self
+    @model_validator(mode="wrap")
+    @classmethod
+    def _whole(cls, value: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
+        # Around the fields and not after them: what is wrong with the whole is told together with what is wrong with each.
+        found = _faults_of_whole(value) if isinstance(value, dict) else []
+        try:
+            request = check(value)
+        except ValidationError as error:
+            found = [_kept(problem) for problem in error.errors(include_url=False)] + found
+        if found:
+            raise ValidationError.from_exception_data(cls.__name__, found)
+        return request
+
+
+def _faults_of_whole(value: dict[str, Any]) -> list[InitErrorDetails]:
+    given = [name for name in ("user_id", "email", "phone") if value.get(name) is not None]
+    faults = []
+    if len(given) != 1:
+        words = "give exactly one of user_id, email, phone (given: {given})"
+        faults.append(PydanticCustomError("one_recipient", words, {"given": ", ".join(given) or "none"}))
+    if value.get("send_at") is not None and value.get("channel", "none") == "none":
+        faults.append(PydanticCustomError("send_at_needs_channel", "send_at needs a channel to send by"))
+    return [InitErrorDetails(type=fault, loc=(), input=None) for fault in faults]
+
+
+def _kept(problem: ErrorDetails) -> InitErrorDetails:
+    """Return a finding as it can be raised again, with its own rule and words."""
+    context = {**problem.get("ctx", {}), "words": problem["msg"]}
+    again = PydanticCustomError(problem["type"], "{words}", context)
+    return InitErrorDetails(type=again, loc=problem["loc"], input=problem["input"])
 
 
 class RequestedLink(LinkRequest):

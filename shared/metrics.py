@@ -15,6 +15,7 @@ LINKS_ISSUED = Counter("magiclink_links_issued_total", "Links made.", ["via"])
 LINK_ATTEMPTS = Counter(
     "magiclink_link_attempts_total", "Attempts to consume a link, by verdict.", ["verdict", "via"]
 )
+VISITS_DROPPED = Counter("magiclink_visits_dropped_total", "Visits of links that were not kept.", ["reason"])
 GRANTS = Counter("magiclink_grant_exchanges_total", "Attempts to exchange a grant, by verdict.", ["verdict"])
 BATCH_SIZE = Histogram(
     "magiclink_batch_items",
@@ -26,7 +27,15 @@ OUTBOX_RELAYED = Counter("magiclink_outbox_relayed_total", "Outbox rows the brok
 OUTBOX_LAG = Histogram("magiclink_outbox_lag_seconds", "From due to acknowledged.", ["lane"], buckets=_AGES)
 RELAY_FAILURES = Counter("magiclink_relay_failures_total", "Batches that could not be produced.", ["lane"])
 INTAKE_EVENTS = Counter("magiclink_intake_events_total", "Link requests from Kafka, by verdict.", ["verdict"])
+RENEWALS = Counter(
+    "magiclink_renewals_total", "New links that pages of expired ones asked for, by verdict.", ["verdict"]
+)
 DEAD_LETTERS = Counter("magiclink_dead_letters_total", "Events put aside.", ["topic"])
+CONSUMER_STOPPED = Gauge(
+    "magiclink_consumer_stopped",
+    "1 while a consumer does not read because of too many dead letters.",
+    ["topic"],
+)
 DELIVERIES = Counter("magiclink_deliveries_total", "Delivery attempts, by outcome.", ["channel", "outcome"])
 DELIVERY_SECONDS = Histogram(
     "magiclink_delivery_seconds", "Time of one delivery attempt.", ["channel"], buckets=_FAST

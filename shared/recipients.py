@@ -20,6 +20,20 @@ def normalize_email(text: str) -> str:
         raise RecipientInvalid("is not a valid e-mail address") from None
 
 
+def normalize_domain(text: str) -> str:
+    """Return the one spelling of an e-mail domain: lower case, in ASCII (IDNA)."""
+    try:
+        # Any local part will do: the library checks domains as parts of addresses.
+        return (validate_email(f"x@{text}", check_deliverability=False).ascii_domain or "").lower()
+    except EmailNotValidError:
+        raise RecipientInvalid("is not the domain of an e-mail address, such as shop.example") from None
+
+
+def domain_of(email: str) -> str:
+    """Return the domain of a normalized address, as `normalize_domain` spells it."""
+    return normalize_domain(email.rpartition("@")[2])
+
+
 def normalize_phone(text: str) -> str:
     """Return the number in E.164 (`+4930123456`). It must be written with its country code."""
     try:

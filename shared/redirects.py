@@ -7,11 +7,13 @@ URL (`/welcome`). Hosts are never wildcards. What an attacker tries is in the co
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from urllib.parse import SplitResult, unquote, urlsplit
 
 MAX_URL_LENGTH = 2048
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _IP6 = re.compile(r"[0-9a-f:.]+")
+_SHOWN_ENTRIES = 20
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -92,6 +94,23 @@ def check_entry(entry: str, *, allow_http: bool) -> None:
         raise RedirectRefused("redirect_wildcard", "must not have a query before the `*`")
 
 
+def explain_refusal(entries: Iterable[str], url: str) -> str:
+    """Return, in words, which entries a refused URL could have matched, and by what it misses the nearest one.
+
+    A base URL goes in as the entry `<base URL>/*`.
+    """
+    known = list(entries)
+    if not known:
+        return "there are no entries"
+    shown = ", ".join(known[:_SHOWN_ENTRIES]) + (", …" if len(known) > _SHOWN_ENTRIES else "")
+    try:
+        missed = {entry: _differences(entry, urlsplit(url)) for entry in known}
+    except ValueError:
+        return f"entries: {shown}"
+    nearest = min(missed, key=lambda entry: (len(missed[entry]), -_likeness(entry, url)))
+    return f"entries: {shown}; the nearest is {nearest}, which differs by {' and '.join(missed[nearest])}"
+
+
 def origin(url: str) -> str:
     """Return `scheme://host[:port]` of a checked URL, as a browser serializes it (RFC 6454 §6.2)."""
     parts = urlsplit(url)
@@ -130,6 +149,32 @@ def _site_of(parts: SplitResult) -> tuple[str, str, int]:
 
 def _rest(parts: SplitResult) -> tuple[str, str]:
     return parts.path or "/", parts.query
+
+
+def _differences(entry: str, parts: SplitResult) -> list[str]:
+    is_prefix = entry.endswith("/*")
+    wanted = urlsplit(entry.removesuffix("*") if is_prefix else entry)
+    found = []
+    if parts.scheme != wanted.scheme:
+        found.append(f"scheme ({parts.scheme or 'none'}, not {wanted.scheme})")
+    if (parts.hostname or "") != wanted.hostname:
+        found.append(f"host ({parts.hostname or 'none'}, not {wanted.hostname})")
+    ports = [part.port or _DEFAULT_PORTS.get(part.scheme) for part in (parts, wanted)]
+    if ports[0] != ports[1] and (parts.port or wanted.port):
+        found.append(f"port ({ports[0]}, not {ports[1]})")
+    here, there = parts.path or "/", wanted.path or "/"
+    if is_prefix and not _under(wanted.geturl(), parts._replace(scheme=wanted.scheme, netloc=wanted.netloc)):
+        found.append(f"path ({here} is not under {there})")
+    elif not is_prefix and here != there:
+        found.append(f"path ({here}, not {there})")
+    if not is_prefix and parts.query != wanted.query:
+        # A query may hold what the product passes on: its value is not repeated.
+        found.append("query")
+    return found or ["its spelling"]
+
+
+def _likeness(entry: str, url: str) -> float:
+    return SequenceMatcher(None, entry, url).ratio()
 
 
 def entries_problem(entries: Iterable[str], *, allow_http: bool) -> str | None:

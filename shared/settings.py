@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from shared.keys import SERVICE_PURPOSES, KeyRing
 from shared.redirects import RedirectRefused, check_url
 
 PREFIX = "MAGICLINK_"
@@ -64,6 +65,16 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
+def key_ring_of(service: str) -> AfterValidator:
+    """Return the rule of a field `keys`: the ring of this service, with no key too few and none too many."""
+
+    def check(value: SecretStr) -> SecretStr:
+        KeyRing.parse(value.get_secret_value(), SERVICE_PURPOSES[service])
+        return value
+
+    return AfterValidator(check)
+
+
 class PrefixedSettings(BaseSettings):
     """Base of all settings: the prefix, the environment, and where values come from."""
 
@@ -97,15 +108,19 @@ class PrefixedSettings(BaseSettings):
 class ServiceSettings(PrefixedSettings):
     """What every service needs."""
 
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least important lines that are written."
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto`: pretty on a terminal, JSON otherwise."
     )
-    http_host: str = "0.0.0.0"
-    http_port: Port = 8080
-    ops_host: str = "0.0.0.0"
+    http_host: str = Field("0.0.0.0", description="Address to take requests on; the default is every one.")
+    http_port: Port = Field(8080, description="Port to take requests on.")
+    ops_host: str = Field("0.0.0.0", description="Address of the operations port.")
     ops_port: Port = Field(9090, description="`/livez`, `/readyz` and `/metrics`; not for the public.")
-    request_timeout_seconds: float = Field(15, gt=0, le=300)
+    request_timeout_seconds: float = Field(
+        15, gt=0, le=300, description="After this a request is answered 503; what it began is still finished."
+    )
     drain_seconds: float = Field(
         15, ge=0, le=300, description="How long a stop waits for requests in flight."
     )
@@ -116,7 +131,12 @@ class ServiceSettings(PrefixedSettings):
     database_direct_url: SecretStr | None = Field(
         None, description="Past PgBouncer, for LISTEN; default: the database URL."
     )
-    database_pool_size: int = Field(8, ge=2, le=100)
+    database_pool_size: int = Field(
+        8,
+        ge=2,
+        le=100,
+        description="Connections to the database, at most, a process (with workers: each worker).",
+    )
     redis_url: SecretStr = Field(description="`redis://…`, `unix://…` or `redis+cluster://…`.")
     redis_budget_ms: int = Field(
         50, ge=1, le=5000, description="How long a request waits for Redis before it goes on without."
@@ -176,10 +196,19 @@ class KafkaSettings(PrefixedSettings):
         le=300_000,
         description="How long a member of a group may be silent before another takes its partitions.",
     )
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    kafka_username: str | None = None
-    kafka_password: SecretStr | None = None
+    dead_letters_per_minute: int = Field(
+        600,
+        ge=1,
+        description="How many records of a topic a process may put aside; past that it stops reading until a minute's worth is free again.",
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How connections to the broker are protected and authenticated."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="How the password is proven, with a `SASL_…` protocol."
+    )
+    kafka_username: str | None = Field(None, description="User at the broker, with a `SASL_…` protocol.")
+    kafka_password: SecretStr | None = Field(None, description="Password of that user.")
 
 
 S = TypeVar("S", bound=PrefixedSettings)

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from services.dev.private_files import write_private
-from services.issuer.api_keys import create_key
+from services.issuer.api_keys import KeyCreate, create_key
 from services.issuer.app_settings import app_settings
 from services.issuer.apps import create_app
 from shared.api_keys import SCOPES, hash_key
@@ -66,13 +66,16 @@ async def _is_known(connection: "asyncpg.Connection[asyncpg.Record]", demo_app: 
 
 
 async def _make(connection: "asyncpg.Connection[asyncpg.Record]", site_url: str) -> DemoApp:
-    settings = app_settings({"name": "Demo", "base_url": site_url, "intake": True}, allow_http=True)
+    # Texts end in the inbox and cost nothing: whoever tries things out shall not run into their limits.
+    free = {"texts_per_hour": 1_000_000, "texts_per_recipient_per_hour": 10_000}
+    settings = app_settings({"name": "Demo", "base_url": site_url, "intake": True, **free}, allow_http=True)
     async with connection.transaction():
         app = await create_app(connection, settings)
-        key = await create_key(connection, app["id"], "magiclink dev", SCOPES)
+        key = await create_key(connection, app["id"], KeyCreate(name="magiclink dev", scopes=list(SCOPES)))
     return DemoApp(str(app["id"]), key["key"])
 
 
 def _redirect_urls(site_url: str) -> list[str]:
     """People type either name of this machine; the allow-list is exact about both."""
-    return [f"{site_url}/signed-in", f"{site_url.replace('127.0.0.1', 'localhost')}/signed-in"]
+    localhost = site_url.replace("127.0.0.1", "localhost")
+    return [f"{site_url}/signed-in", f"{localhost}/signed-in", f"{localhost}/sent"]

@@ -16,7 +16,7 @@ from services.dev.cluster import Cluster
 from services.dev.data_lock import locked
 from services.dev.demo_app import ensure_demo_app
 from services.dev.environment import uses_inbox
-from services.dev.plan import Plan
+from services.dev.plan import ALL, Plan
 from services.dev.problems import DevProblem
 from services.dev.screen import Screen
 
@@ -30,6 +30,7 @@ class Options:
 
     data_dir: Path = Path(".magiclink")
     with_demo: bool = True
+    workers: int | None = None
 
 
 def run(options: Options) -> int:
@@ -73,7 +74,8 @@ class _Launcher:
     async def _serve(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
             async with ports.choosing(self._screen.say):
-                plan = Plan(fixed_ports=True, launcher_environment=self._own)
+                workers = {} if self._options.workers is None else {ALL: self._options.workers}
+                plan = Plan(fixed_ports=True, launcher_environment=self._own, workers=workers)
                 cluster = Cluster(self._options.data_dir, plan, self._screen.say)
                 # A file of a launcher that was killed would send readers to servers that are gone.
                 dev_file.remove(cluster.data_dir)

@@ -16,7 +16,8 @@ class Plan:
     """How many of each, and how they differ from the usual.
 
     `launcher_environment` is where servers of one's own are named (DESIGN §8): `MAGICLINK_DATABASE_URL` and so on. `environment`
-    adds settings by service, or for all under "*"; `programs` runs something else as a service, by service.
+    adds settings by service, or for all under "*"; `programs` runs something else as a service, by service; `workers` gives a
+    service, or all under "*", so many processes under a parent (`--workers`).
     """
 
     issuers: int = 1
@@ -26,6 +27,7 @@ class Plan:
     launcher_environment: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     programs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    workers: Mapping[str, int] = field(default_factory=dict)
 
     def replicas(self, service: str) -> list[str]:
         """Return the names of a service's replicas: `verifier`, `verifier-2` and so on."""
@@ -43,7 +45,12 @@ class Plan:
         return choose_fixed(names) if self.fixed_ports else choose_unfixed(names)
 
     def program(self, service: str) -> list[str]:
-        return list(self.programs.get(service, (sys.executable, "-m", "services.cli", service)))
+        if service in self.programs:
+            return list(self.programs[service])
+        count = self.workers.get(service, self.workers.get(ALL))
+        return [
+            sys.executable, "-m", "services.cli", service, *(["--workers", str(count)] if count is not None else [])
+        ]  # fmt: skip
 
     def extra_environment(self, service: str) -> dict[str, str]:
         return {**self.environment.get(ALL, {}), **self.environment.get(service, {})}

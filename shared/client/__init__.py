@@ -7,6 +7,7 @@ from .calls import ApiError, MagicLinkError, UnreachableError, request_id
 from .native import MagicLinkClient
 from .shapes import (
     ApiKey,
+    Explanation,
     IssuedLink,
     Link,
     LinkHistory,
@@ -20,6 +21,7 @@ from .shapes import (
 __all__ = [
     "ApiError",
     "ApiKey",
+    "Explanation",
     "IssuedLink",
     "Link",
     "LinkHistory",

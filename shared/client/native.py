@@ -13,11 +13,14 @@ import aiohttp
 from .calls import ApiError, Call, refusal, request_id, send
 from .shapes import (
     ApiKey,
+    Explanation,
     IssuedLink,
     Link,
     LinkHistory,
     LinkRequest,
     Message,
+    PasscodeHolder,
+    SendRequest,
     User,
     UserFields,
     Verification,
@@ -93,11 +96,44 @@ class MagicLinkClient:
             for item in answer["results"]
         ]
 
+    async def explain_link(self, **request: Unpack[LinkRequest]) -> Explanation:
+        """Asks what `create_link` would do with this request, and every reason why it would refuse it. Makes nothing."""
+        return read(Explanation, await self._issuer("POST", "/v1/links/explain", request))
+
     async def get_link(self, link_id: str) -> LinkHistory:
         """Reads a link with its messages and timeline; never its URL, token or passcode."""
         answer = await self._issuer("GET", f"/v1/links/{_segment(link_id)}")
         messages = [read(Message, message) for message in answer["messages"]]
         return LinkHistory(read(Link, answer["link"]), messages, answer["timeline"])
+
+    async def send_link(
+        self, link_id: str, *, idempotency_key: str | None = None, **request: Unpack[SendRequest]
+    ) -> IssuedLink:
+        """Sends a link that was made unsent; ApiError `already_sent` when it has a message, `link_over` when it is none any more."""
+        path = f"/v1/links/{_segment(link_id)}/send"
+        return read_issued(await self._issuer("POST", path, request, key=idempotency_key))
+
+    async def resend_link(
+        self,
+        link_id: str,
+        *,
+        channel: str | None = None,
+        locale: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> IssuedLink:
+        """Sends a link again, by another channel if one is named; its end stays, its passcode is a new one.
+
+        Raises ApiError with `not_sent`, `link_over`, or `rate_limited`: once in 30 seconds, five messages a link.
+        """
+        wanted = {"channel": channel, "locale": locale}
+        body = {name: value for name, value in wanted.items() if value is not None}
+        path = f"/v1/links/{_segment(link_id)}/resend"
+        return read_issued(await self._issuer("POST", path, body, key=idempotency_key))
+
+    async def revoke_links(self, *, idempotency_key: str | None = None, **whose: str) -> list[str]:
+        """Revokes all live links of one user (`user_id`, `email` or `phone`), of one `type` if named; returns their ids."""
+        answer = await self._issuer("POST", "/v1/links/revoke", whose, key=idempotency_key)
+        return [str(link_id) for link_id in answer["link_ids"]]
 
     async def revoke_link(self, link_id: str, *, idempotency_key: str | None = None) -> Link:
         """Revokes a link; one that is revoked already is answered the same."""
@@ -120,6 +156,23 @@ class MagicLinkClient:
             await self._verifier("/v1/links/verify", body, key=idempotency_key, secrets=(token,))
         )
 
+    async def verify_passcode(
+        self,
+        passcode: str,
+        *,
+        jwt: bool = True,
+        idempotency_key: str | None = None,
+        **holder: Unpack[PasscodeHolder],
+    ) -> Verification:
+        """Consumes a link by its passcode: of `link_id`, or of the newest live link of `email` or `phone`.
+
+        Raises ApiError with `passcode_invalid` for whatever is wrong, or `link_in_progress`.
+        """
+        body = {"passcode": passcode, "jwt": jwt, **holder}
+        return read_verification(
+            await self._verifier("/v1/passcodes/verify", body, key=idempotency_key, secrets=(passcode,))
+        )
+
     async def exchange_grant(
         self, code: str, code_verifier: str | None = None, *, idempotency_key: str | None = None
     ) -> Verification:
@@ -132,6 +185,16 @@ class MagicLinkClient:
                 "/v1/grants/exchange", body, key=idempotency_key, secrets=tuple(body.values())
             )
         )
+
+    async def create_pairing(self, link_id: str, return_url: str) -> str:
+        """Returns a one-time URL to send the browser to that asked for the link, within a minute; it comes back to `return_url`.
+
+        In a browser that made the visit the link signs in without a click. The page that leads there must say where it comes
+        from (a `Referrer-Policy` of `strict-origin` is enough), and `return_url` must be on the app's allow-list.
+        """
+        path = f"/v1/links/{_segment(link_id)}/pairing"
+        answer = await self._verifier(path, {"return_url": return_url}, key=None, secrets=())
+        return str(answer["pairing_url"])
 
     async def create_user(self, *, idempotency_key: str | None = None, **user: Unpack[UserFields]) -> User:
         return read(User, await self._issuer("POST", "/v1/users", user, key=idempotency_key))

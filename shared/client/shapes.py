@@ -6,7 +6,7 @@ Fields that a newer server adds are ignored, so an older client keeps working.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import Any, Literal, Required, TypedDict, TypeVar
 
 
 class LinkRequest(TypedDict, total=False):
@@ -34,6 +34,26 @@ class LinkRequest(TypedDict, total=False):
     slot: str
 
 
+class SendRequest(TypedDict, total=False):
+    """How an unsent link is sent; without the others, as it was asked for."""
+
+    channel: Required[Literal["email", "sms", "whatsapp"]]
+    locale: str
+    time_zone: str
+    template: str
+    template_data: Mapping[str, Any]
+    lane: Literal["interactive", "bulk"]
+    passcode: bool
+
+
+class PasscodeHolder(TypedDict, total=False):
+    """Whose passcode it is: exactly one of them."""
+
+    link_id: str
+    email: str
+    phone: str
+
+
 class UserFields(TypedDict, total=False):
     """What a caller may say about a user."""
 
@@ -58,6 +78,9 @@ class Link:
     state: Any = None
     metadata: Mapping[str, Any] | None = None
     channel: str = "none"
+    binding: str | None = None
+    slot: str | None = None
+    passcode_locked: bool | None = None
     send_at: datetime | None = None
     expires_at: datetime | None = None
     created_at: datetime | None = None
@@ -102,6 +125,18 @@ class IssuedLink:
     message: Message | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What a link request would come to: `problems` as `{"field", "rule", "message"}`; what it would make, as documents."""
+
+    would_issue: bool
+    problems: list[dict[str, str]]
+    link: Mapping[str, Any]
+    user: Mapping[str, bool] | None = None
+    message: Mapping[str, Any] | None = None
+    limits: list[dict[str, Any]] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class LinkHistory:
     """A link with its messages and its timeline (`{"at", "event", …}`)."""
@@ -123,7 +158,7 @@ class Verification:
     jwt_expires_at: datetime | None
 
 
-ShapeT = TypeVar("ShapeT", Link, Message, User, ApiKey)
+ShapeT = TypeVar("ShapeT", Link, Message, User, ApiKey, Explanation)
 
 
 def read(shape: type[ShapeT], document: Mapping[str, Any]) -> ShapeT:

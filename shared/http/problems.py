@@ -35,6 +35,7 @@ STATUS: Mapping[type[Refusal], int] = {
     errors.ScannerRefused: 403,
     errors.LinkOver: 409,
     errors.AlreadySent: 409,
+    errors.NotSent: 409,
 }
 
 

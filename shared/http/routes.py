@@ -123,7 +123,8 @@ class Public:
 class Described:
     """What the OpenAPI document says of a route beyond its path: models of the query, the body and each answer by status.
 
-    The handler's docstring is the summary. None stands for an answer that is not JSON, with its media type in `media_type`.
+    The handler's docstring is the summary. None stands for an answer that is not JSON: a 200 has its media type in `media_type`,
+    others are empty. `idempotent`: a POST with an API key takes an `Idempotency-Key`.
     """
 
     body: type[BaseModel] | None = None
@@ -131,6 +132,7 @@ class Described:
     answers: Mapping[int, type[BaseModel] | None] = field(default_factory=dict)
     refusals: tuple[type[Refusal], ...] = ()
     media_type: str = "application/json"
+    idempotent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +175,12 @@ def parse_json(raw: bytes) -> Any:
     return value
 
 
-def validate(model: type[Model], value: Any, prefix: str = "") -> Model:
-    """Return the checked model. Raises `Invalid` with every problem; no message repeats a value."""
+def validate(
+    model: type[Model], value: Any, prefix: str = "", context: Mapping[str, Any] | None = None
+) -> Model:
+    """Return the checked model. Raises `Invalid` with every problem; no message repeats a value. `context` is the model's own."""
     try:
-        return model.model_validate(value)
+        return model.model_validate(value, context=context)
     except ValidationError as error:
         raise Invalid(field_problems(error, prefix)) from None
 

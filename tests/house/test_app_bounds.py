@@ -17,10 +17,17 @@ WITHOUT_CALLER = {
         "requeue_late": "the sweeper works for all apps; it moves leases and tells nobody",
         "oldest_queued": "the sweeper's look at a lane",
     },
+    "services/key_rotation.sql": {
+        "count_links_by_kid": "a key id belongs to all apps; the operator is told numbers, no link",
+    },
+    "services/service_check.sql": {
+        "find_newest_table": "asks the catalogue whether a table is there, and reads no row of it",
+    },
     "services/notifier/queries.sql": {
         "claim_messages": "named by our own event, which issuer and sweeper write; its app comes out of the row",
         "finish_attempts": "the worker's own claims, fenced by the attempt",
         "record_attempts": "the worker's own claims, in the transaction of finish_attempts",
+        "link_of_message": "named in a URL that the provider signed; the app comes out of the row",
         "apply_callback": "named in a URL that the provider signed; fenced by the attempt",
     },
 }

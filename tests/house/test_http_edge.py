@@ -22,8 +22,8 @@ EDGE = (
 ASKERS = ("shared/client/*", "services/notifier/channels/*")
 # The inbox stands in for the outside world; the launcher asks the services how they are.
 DEVELOPMENT = ("services/dev/*",)
-# Who may touch aiohttp's server side without knowing a status: the listener, and what a browser says of itself.
-SERVERS = ("shared/lifecycle.py", "services/verifier/browser.py")
+# Who may touch aiohttp's server side without knowing a status: the listeners, and what a browser says of itself.
+SERVERS = ("shared/lifecycle.py", "shared/workers.py", "services/verifier/browser.py")
 
 
 _EXCEPTION = re.compile(r"HTTP[A-Z][a-z]+[A-Za-z]*(?<!Status)")

@@ -33,7 +33,7 @@ def drawers(checked: Iterable[Module]) -> list[str]:
 
 
 def is_past(event_type: str) -> bool:
-    return bool(re.fullmatch(r"magiclink\.[a-z]+\.[a-z]+(ed|sent)\.v[0-9]+", event_type))
+    return bool(re.fullmatch(r"magiclink\.[a-z]+\.[a-z_]+(ed|sent)\.v[0-9]+", event_type))
 
 
 def test_no_name_is_a_drawer_for_anything() -> None:

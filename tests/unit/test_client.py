@@ -128,6 +128,52 @@ async def test_a_link_request_goes_out_and_comes_back_as_types(
     assert issued.message.status == "queued"
 
 
+async def test_an_explanation_is_asked_for_with_the_same_words_as_a_link(
+    server: StandIn, client: MagicLinkClient
+) -> None:
+    told = {
+        "would_issue": False,
+        "problems": [
+            {"field": "redirect_url", "rule": "redirect_not_allowed", "message": "matches no entry"}
+        ],
+        "link": {"type": "login", "slot": "default"},
+        "user": None,
+        "message": None,
+        "limits": [],
+        "a_field_of_next_year": 1,
+    }
+    server.answers = [good(told)]
+    explained = await client.explain_link(email="ada@example.com", slot="default")
+    assert (server.seen[0].path, server.seen[0].body) == (
+        "/v1/links/explain", {"email": "ada@example.com", "slot": "default"},
+    )  # fmt: skip
+    assert not explained.would_issue
+    assert explained.problems[0]["rule"] == "redirect_not_allowed"
+    assert explained.link["slot"] == "default"
+
+
+async def test_a_link_is_sent_and_sent_again_by_its_id(server: StandIn, client: MagicLinkClient) -> None:
+    server.answers = [good(ISSUED)]
+    await client.send_link("l/1", channel="sms", passcode=True)
+    await client.resend_link("l1", channel="whatsapp")
+    sent = await client.resend_link("l1", idempotency_key="again")
+    assert [(seen.path, seen.body) for seen in server.seen] == [
+        ("/v1/links/l%2F1/send", {"channel": "sms", "passcode": True}),
+        ("/v1/links/l1/resend", {"channel": "whatsapp"}),
+        ("/v1/links/l1/resend", {}),
+    ]
+    assert server.keys()[2] == "again"
+    assert isinstance(sent, IssuedLink)
+
+
+async def test_all_links_of_a_user_are_revoked_in_one_call(server: StandIn, client: MagicLinkClient) -> None:
+    server.answers = [good({"revoked": 2, "link_ids": ["l1", "l2"]})]
+    assert await client.revoke_links(email="ada@example.com", type="login") == ["l1", "l2"]
+    assert (server.seen[0].path, server.seen[0].body) == (
+        "/v1/links/revoke", {"email": "ada@example.com", "type": "login"},
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 async def test_a_passing_refusal_is_retried_with_the_same_idempotency_key(
     server: StandIn, client: MagicLinkClient, status: int
@@ -146,6 +192,16 @@ async def test_a_lost_answer_is_asked_for_again_as_the_same_attempt(
     server.answers = [None, good(VERIFIED)]
     verified = await client.verify_link(TOKEN)
     assert verified.user.email == "ada@example.com"
+    assert len(set(server.keys())) == 1
+
+
+async def test_a_passcode_whose_answer_got_lost_is_typed_again_as_the_same_attempt(
+    server: StandIn, client: MagicLinkClient
+) -> None:
+    server.answers = [None, problem(503, "unavailable", headers={"Retry-After": "0"}), good(VERIFIED)]
+    verified = await client.verify_passcode("123456", email="ada@example.com")
+    assert verified.user.email == "ada@example.com"
+    assert len(server.seen) == 3
     assert len(set(server.keys())) == 1
 
 

@@ -21,8 +21,8 @@ ALTER TABLE magiclink.api_keys
     ADD COLUMN recipient_domains text[];
 
 -- `slot`: only the newest link of (app, user, type, slot) lives; NULL: it has no rivals. `verifies`: the address that its consumption
--- marks as verified. `passcode_tries` is raised before a passcode is compared, and stops at five. `renewed_from`: the expired link whose page asked
--- for this one.
+-- marks as verified. `passcode_tries` is raised before a passcode is compared, and stops at five; `passcode_attempt`
+-- is the last try (a MAC): the same one again is no new guess. `renewed_from`: the expired link whose page asked for this one.
 ALTER TABLE magiclink.links
     ADD COLUMN slot text,
     ADD COLUMN binding text NOT NULL DEFAULT 'prefer' CHECK (binding IN ('none', 'prefer', 'require')),
@@ -30,6 +30,7 @@ ALTER TABLE magiclink.links
     ADD COLUMN ttl_from_acceptance boolean NOT NULL DEFAULT false,
     ADD COLUMN accepted_at timestamptz,
     ADD COLUMN passcode_tries integer NOT NULL DEFAULT 0,
+    ADD COLUMN passcode_attempt uuid,
     ADD COLUMN renewed_from uuid;
 
 -- The newest link of each slot: one row decides, whatever the order in which replicas commit (DESIGN §6).
@@ -75,7 +76,8 @@ CREATE FUNCTION magiclink.cloud_event(type text, id text, source text, subject t
         'time', magiclink.rfc3339(at), 'datacontenttype', 'application/json', 'data', data
     )::text, 'UTF8');
 
--- Tries of passcodes a user and day (UTC), over all links: a guesser does not get five more with each new link.
+-- Tries of passcodes a user and day (UTC), over all links: a guesser does not get five more with each new link. No foreign key: guesses at
+-- nobody are counted under one of 256 stand-ins an app, so that they cost the same write.
 CREATE TABLE magiclink.passcode_days (
     app_id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -83,6 +85,9 @@ CREATE TABLE magiclink.passcode_days (
     tries integer NOT NULL DEFAULT 1,
     PRIMARY KEY (app_id, user_id, day)
 );
+
+-- The sweeper drops old days.
+CREATE INDEX passcode_days_day ON magiclink.passcode_days (day);
 
 -- Who looked at a link, sampled: telemetry for the timeline, never state.
 CREATE TABLE magiclink.link_visits (
@@ -110,11 +115,11 @@ CREATE INDEX dead_letters_created ON magiclink.dead_letters (created_at);
 GRANT SELECT ON magiclink.heads TO magiclink_issuer, magiclink_verifier, magiclink_notifier;
 
 GRANT INSERT, UPDATE, DELETE ON magiclink.heads TO magiclink_issuer;
-GRANT UPDATE (channel, lane, locale, verifies, passcode_format, passcode_epoch) ON magiclink.links TO magiclink_issuer;
+GRANT UPDATE (channel, lane, locale, time_zone, verifies, passcode_format, passcode_epoch) ON magiclink.links TO magiclink_issuer;
 GRANT SELECT, DELETE ON magiclink.link_visits, magiclink.passcode_days TO magiclink_issuer;
 GRANT SELECT ON magiclink.delivery_options TO magiclink_issuer;
 
-GRANT UPDATE (passcode_tries) ON magiclink.links TO magiclink_verifier;
+GRANT UPDATE (passcode_tries, passcode_attempt) ON magiclink.links TO magiclink_verifier;
 GRANT UPDATE (email_verified, phone_verified, updated_at) ON magiclink.users TO magiclink_verifier;
 GRANT SELECT, INSERT, UPDATE ON magiclink.passcode_days TO magiclink_verifier;
 GRANT SELECT, INSERT ON magiclink.link_visits TO magiclink_verifier;

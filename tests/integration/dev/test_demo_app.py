@@ -32,7 +32,11 @@ async def test_a_second_start_keeps_app_and_key_and_follows_the_sites_port(
     await connection.close()
     assert [str(row["id"]) for row in rows] == [first.app_id]
     assert rows[0]["base_url"] == "http://127.0.0.1:8009"
-    assert rows[0]["redirect_urls"] == ["http://127.0.0.1:8009/signed-in", "http://localhost:8009/signed-in"]
+    assert rows[0]["redirect_urls"] == [
+        "http://127.0.0.1:8009/signed-in",
+        "http://localhost:8009/signed-in",
+        "http://localhost:8009/sent",
+    ]
     assert rows[0]["intake"]
 
 

@@ -13,7 +13,11 @@ from examples.product_service import ASKED, make_app
 
 Browser = TestClient[web.Request, web.Application]
 LINK = {"id": "l1", "app_id": "a1", "user_id": "u1", "type": "login", "status": "consumed"}
-ALLOWED = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+HEADERS = {
+    "Referrer-Policy": "strict-origin",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 @dataclass
@@ -23,6 +27,8 @@ class Cluster:
     asked: list[dict[str, Any]] = field(default_factory=list)
     grants: dict[str, dict[str, Any]] = field(default_factory=dict)
     down: bool = False
+    pairings: list[dict[str, Any]] = field(default_factory=list)
+    pairing_url: str = ""  # empty: pairing does not work
 
     async def create_link(self, request: web.Request) -> web.Response:
         body = await request.json()
@@ -31,6 +37,21 @@ class Cluster:
         self.asked.append(body)
         self.grants[f"grant-{len(self.asked)}"] = body
         return web.json_response({"link": LINK, "message": None}, status=201)
+
+    async def pair(self, request: web.Request) -> web.Response:
+        self.pairings.append({"link_id": request.match_info["id"], **await request.json()})
+        if not self.pairing_url:
+            return refuse(409, "link_over")
+        return web.json_response(
+            {"pairing_url": self.pairing_url, "expires_at": "2026-01-01T00:00:00Z"}, status=201
+        )
+
+    async def verify_passcode(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        if (body["link_id"], body["passcode"]) != ("l1", "123456"):
+            return refuse(400, "passcode_invalid")
+        user = {"id": "u1", "email": self.asked[-1]["email"]}
+        return web.json_response({"link": LINK, "user": user, "state": None, "metadata": {}})
 
     async def exchange(self, request: web.Request) -> web.Response:
         if self.down:
@@ -55,6 +76,8 @@ async def cluster() -> Cluster:
 async def site(cluster: Cluster) -> AsyncIterator[TestServer]:
     services = web.Application()
     services.router.add_post("/v1/links", cluster.create_link)
+    services.router.add_post("/v1/links/{id}/pairing", cluster.pair)
+    services.router.add_post("/v1/passcodes/verify", cluster.verify_passcode)
     services.router.add_post("/v1/grants/exchange", cluster.exchange)
     async with TestServer(services) as server:
         url = str(server.make_url("")).rstrip("/")
@@ -63,6 +86,7 @@ async def site(cluster: Cluster) -> AsyncIterator[TestServer]:
             "verifier_url": url,
             "api_key": "k",
             "inbox_url": "http://127.0.0.1:8005",
+            "links_url": "https://links.example/base",
         }
         app = make_app(settings, ["http://site.example", "http://localhost.example"])
         example = TestServer(app)
@@ -111,6 +135,48 @@ async def test_the_link_leads_back_to_the_address_that_the_browser_uses(
     for host, origin in (("localhost.example", "http://localhost.example"), ("evil", "http://site.example")):
         async with browser.post("/sign-in", data={"email": "a@example.com"}, headers={"Host": host}):
             assert cluster.asked[-1]["redirect_url"] == f"{origin}/signed-in"
+
+
+async def test_the_browser_is_led_over_the_verifier_and_back(browser: Browser, cluster: Cluster) -> None:
+    cluster.pairing_url = "https://links.example/pair/x"
+    data = {"email": "ada@example.com"}
+    async with browser.post("/sign-in", data=data, allow_redirects=False) as response:
+        assert (response.status, response.headers["Location"]) == (303, "https://links.example/pair/x")
+        # Browsers hold the form's redirect to this list.
+        assert "form-action 'self' https://links.example;" in response.headers["Content-Security-Policy"]
+    assert cluster.pairings == [{"link_id": "l1", "return_url": "http://site.example/sent"}]
+    assert "Look into your inbox" in await read(browser, "/sent")
+
+
+async def test_when_pairing_does_not_work_signing_in_goes_on(browser: Browser, cluster: Cluster) -> None:
+    async with browser.post("/sign-in", data={"email": "a@example.com"}, allow_redirects=False) as response:
+        assert (response.status, response.headers["Location"]) == (303, "/sent")
+
+
+async def test_the_passcode_of_the_mail_signs_in_this_browser(browser: Browser, cluster: Cluster) -> None:
+    await ask(browser)
+    assert cluster.asked[0]["passcode"] is True
+    async with browser.post("/passcode", data={"passcode": "123456"}) as response:
+        assert "Signed in as ada@example.com" in await response.text()
+
+
+async def test_a_wrong_passcode_leads_back_to_the_field(browser: Browser, cluster: Cluster) -> None:
+    await ask(browser)
+    async with browser.post("/passcode", data={"passcode": "<b>"}) as response:
+        assert response.status == 400
+        page = await response.text()
+    assert "This code is wrong, used or too old" in page
+    assert 'href="/sent"' in page
+    assert 'name="passcode"' in await read(browser, "/sent")
+
+
+async def test_a_browser_that_asked_for_nothing_has_no_passcode_to_type(
+    browser: Browser, other_browser: Browser, cluster: Cluster
+) -> None:
+    await ask(browser)
+    assert "Your e-mail" in await read(other_browser, "/sent")
+    async with other_browser.post("/passcode", data={"passcode": "123456"}) as response:
+        assert "Your e-mail" in await response.text()
 
 
 async def test_a_code_from_another_browser_signs_in_only_after_the_user_agreed(
@@ -177,7 +243,7 @@ async def test_an_unknown_path_and_a_bare_callback_are_pages(browser: Browser) -
             assert 'href="/"' in await response.text()
 
 
-@pytest.mark.parametrize("path", ["/sign-in", "/agree", "/sign-out"])
+@pytest.mark.parametrize("path", ["/sign-in", "/passcode", "/agree", "/sign-out"])
 async def test_a_form_of_another_site_is_refused(browser: Browser, cluster: Cluster, path: str) -> None:
     for origin in ("cross-site", "same-site"):
         headers = {"Sec-Fetch-Site": origin}
@@ -187,14 +253,16 @@ async def test_a_form_of_another_site_is_refused(browser: Browser, cluster: Clus
 
 
 async def test_pages_are_strict_and_cookies_are_out_of_reach_of_scripts(browser: Browser) -> None:
-    async with browser.post("/sign-in", data={"email": "<i>@example.com"}) as response:
-        assert "<i>" not in await response.text()
-        assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
-        assert "script" not in response.headers["Content-Security-Policy"]
-        assert ALLOWED.items() <= dict(response.headers).items()
+    data = {"email": "<i>@example.com"}
+    async with browser.post("/sign-in", data=data, allow_redirects=False) as response:
         cookie = response.cookies[ASKED]
     assert cookie["httponly"]
     assert cookie["samesite"] == "Lax"
+    async with browser.get("/sent") as response:
+        assert "<i>" not in await response.text()
+        assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
+        assert "script" not in response.headers["Content-Security-Policy"]
+        assert HEADERS.items() <= dict(response.headers).items()
 
 
 async def test_signing_in_gives_a_new_session_id(browser: Browser) -> None:

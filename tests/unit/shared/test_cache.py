@@ -20,7 +20,7 @@ class Redis:
         self.known: set[str] = set()
         self.pipelines: list[list[tuple[Any, ...]]] = []
         self.error: Exception | None = None
-        self.reply: Any = [1, 0]
+        self.reply: Any = [1, 0, 599]
 
     def pipeline(self, *, transaction: bool) -> "Redis":
         assert not transaction
@@ -68,8 +68,8 @@ Parts = tuple[Redis, Cache, HandClock]
 
 async def test_a_redis_that_forgot_its_scripts_is_given_them_again(redis_and_cache: Parts) -> None:
     redis, cache, _ = redis_and_cache
-    assert await cache.run(BUCKET, ["k"], 600, 1) == [1, 0]
-    assert await cache.run(BUCKET, ["k"], 600, 1) == [1, 0]
+    assert await cache.run(BUCKET, ["k"], 600, 1) == [1, 0, 599]
+    assert await cache.run(BUCKET, ["k"], 600, 1) == [1, 0, 599]
     assert redis.pipelines == [[("EVALSHA", BUCKET.sha, 1, "k", 600, 1)]] * 3
 
 
@@ -82,7 +82,7 @@ async def test_while_redis_is_broken_nobody_waits_for_it(redis_and_cache: Parts)
     assert len(redis.pipelines) == 1
     redis.error = None
     clock.now += BREAK_SECONDS
-    assert await cache.run(BUCKET, ["k"], 600, 1) == [1, 0]
+    assert await cache.run(BUCKET, ["k"], 600, 1) == [1, 0, 599]
 
 
 async def test_a_full_queue_means_going_on_without_redis(redis_and_cache: Parts) -> None:
@@ -103,8 +103,10 @@ async def test_a_limit_that_fails_open_lets_everything_through_while_redis_is_aw
 
 async def test_a_used_up_limit_says_when_to_come_back(redis_and_cache: Parts) -> None:
     redis, cache, _ = redis_and_cache
-    redis.reply = [0, 2500]
+    redis.reply = [0, 2500, 0]
     with pytest.raises(RateLimited) as refused:
         await FailOpenBucket(cache, "address", 600).take("203.0.113.9")
     assert refused.value.retry_after_seconds == 2.5
-    assert redis.pipelines[-1] == [("EVALSHA", BUCKET.sha, 1, "ml:limit:address:203.0.113.9", 600, 1)]
+    assert redis.pipelines[-1] == [
+        ("EVALSHA", BUCKET.sha, 1, "ml:limit:address:203.0.113.9", 600, 1, 60_000, 1)
+    ]

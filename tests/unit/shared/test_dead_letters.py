@@ -2,11 +2,10 @@ from typing import Any, cast
 
 import orjson
 import pytest
-from aiokafka import ConsumerRecord
 
-from shared.consumer import Record
 from shared.database import Connection
 from shared.dead_letters import Refused, put_aside
+from tests.records import record
 
 
 class Written:
@@ -17,14 +16,6 @@ class Written:
 
     async def execute(self, statement: str, *columns: Any) -> None:
         self.statements.append((statement, *columns))
-
-
-def record(key: bytes | None, value: bytes | None, headers: Any) -> Record:
-    made = ConsumerRecord(
-        topic="magiclink.link-requests", partition=3, offset=42, timestamp=0, timestamp_type=0, key=key, value=value,
-        checksum=None, serialized_key_size=0, serialized_value_size=0, headers=headers,
-    )  # fmt: skip
-    return cast(Record, made)
 
 
 async def test_a_record_is_put_aside_with_its_reason_and_where_it_came_from() -> None:

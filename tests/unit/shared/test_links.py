@@ -63,7 +63,9 @@ def test_every_field_that_breaks_a_rule_is_named_at_once() -> None:
         "client.user_agent",
         "client.port",
         "surprise",
+        "body",
     } - {"client"}
+    assert broken["body"] == "one_recipient"
     assert broken["email"] == "email_format"
     assert broken["phone"] == "phone_format"
     assert broken["time_zone"] == "time_zone_unknown"
@@ -187,3 +189,20 @@ def test_a_request_on_kafka_names_its_app_and_a_channel() -> None:
 )
 def test_a_link_leads_to_the_verifier_or_to_the_apps_own_page(landing_url: str | None, url: str) -> None:
     assert link_url("https://login.example", landing_url, "T") == url
+
+
+def test_what_is_wrong_with_the_whole_is_told_with_what_is_wrong_with_each_field() -> None:
+    broken = rules_broken({"ttl_seconds": 1, "send_at": "2030-01-01T00:00:00Z"})
+    assert broken["ttl_seconds"] == "greater_than_equal"
+    with pytest.raises(Invalid) as refused:
+        validate(
+            LinkRequest,
+            {"email": "nobody", "phone": "+4930123456", "send_at": "2030-01-01T00:00:00Z"},
+            "links.3.",
+        )
+    assert [(p.field, p.rule) for p in refused.value.problems] == [
+        ("links.3.email", "email_format"),
+        ("links.3.body", "one_recipient"),
+        ("links.3.body", "send_at_needs_channel"),
+    ]
+    assert all("nobody" not in p.message for p in refused.value.problems)

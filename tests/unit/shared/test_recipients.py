@@ -2,7 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.recipients import RecipientInvalid, mask, normalize_email, normalize_phone
+from shared.recipients import (
+    RecipientInvalid,
+    domain_of,
+    mask,
+    normalize_domain,
+    normalize_email,
+    normalize_phone,
+)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +73,24 @@ def test_what_is_no_number_with_a_country_code_is_refused(text: str) -> None:
 )
 def test_a_masked_address_is_enough_for_its_owner_only(address: str, masked: str) -> None:
     assert mask(address) == masked
+
+
+@pytest.mark.parametrize(
+    ("domain", "spelt"),
+    [
+        ("Shop.Example", "shop.example"),
+        ("BÜCHER.example", "xn--bcher-kva.example"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+    ],
+)
+def test_a_domain_has_one_spelling(domain: str, spelt: str) -> None:
+    assert normalize_domain(domain) == spelt
+    assert domain_of(normalize_email(f"ann@{domain}")) == spelt
+
+
+@pytest.mark.parametrize(
+    "text", ["", "shop", "a b.example", "x@shop.example", "*.shop.example", "shop.example."]
+)
+def test_what_is_no_domain_is_refused(text: str) -> None:
+    with pytest.raises(RecipientInvalid):
+        normalize_domain(text)

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.redirects import RedirectPolicy, RedirectRefused, check_entry, check_url, entries_problem, origin
+from shared.redirects import (
+    RedirectPolicy,
+    RedirectRefused,
+    check_entry,
+    check_url,
+    entries_problem,
+    explain_refusal,
+    origin,
+)
 
 POLICY = RedirectPolicy(
     "https://site.example/base",
@@ -220,3 +228,34 @@ def test_whatever_is_allowed_lies_on_a_listed_host(text: str) -> None:
             continue
         assert check_url(resolved, allow_http=False).hostname == "a.example"
         assert urlsplit(resolved).netloc.lower() in ("a.example", "a.example:", "a.example:443")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://app.exmaple/callback", "host (app.exmaple, not app.example)"),
+        ("http://app.example/callback", "scheme (http, not https)"),
+        ("https://app.example:8443/callback", "port (8443, not 443)"),
+        ("https://app.example/callbak", "path (/callbak, not /callback)"),
+        ("https://app.example/callback?token=secret", "differs by query"),
+        (
+            "https://shop.example/application",
+            "https://shop.example/app/*, which differs by path (/application is not under /app/)",
+        ),
+        ("https://shop.example/app/../admin", "is not under /app/"),
+        ("https://app.exmaple:8443/callback", "host (app.exmaple, not app.example) and port (8443, not 443)"),
+    ],
+)
+def test_a_refused_redirect_is_told_what_it_missed(url: str, words: str) -> None:
+    entries = ["https://app.example/callback", "https://shop.example/app/*"]
+    explained = explain_refusal(entries, url)
+    assert words in explained
+    assert all(entry in explained for entry in entries)
+    assert "secret" not in explained
+
+
+def test_where_there_is_no_entry_nothing_is_near() -> None:
+    assert explain_refusal([], "https://app.example/") == "there are no entries"
+    assert "entries: https://a.example/" in explain_refusal(["https://a.example/"], "https://[bad/")
+    many = explain_refusal([f"https://a.example/{n}" for n in range(30)], "https://b.example/")
+    assert ("https://a.example/19, …" in many, "https://a.example/20" in many) == (True, False)

@@ -8,8 +8,8 @@ from aiohttp import web
 from services.dev.inbox.mailbox import CHANNELS, CaughtMessage, Filter, Mailbox
 from services.dev.inbox.problem import problem
 from services.dev.inbox.rendering import passcode_of
-from services.dev.inbox.segments import count_segments, encoding_of
 from services.dev.inbox.statuses import Report
+from services.notifier.segments import measure_sms
 
 
 class Api:
@@ -77,14 +77,15 @@ def summary(message: CaughtMessage) -> dict[str, Any]:
 
 def details(message: CaughtMessage) -> dict[str, Any]:
     """The summary, `headers` as pairs (a name may come twice), the raw `source` as text, and what became of it."""
+    size = measure_sms(message.text) if message.channel == "sms" else None
     return {
         **summary(message),
         "headers": [list(pair) for pair in message.headers],
         "source": message.source.decode("utf-8", "replace"),
         "unread": message.unread,
         "passcode": passcode_of(message),
-        "segments": count_segments(message.text) if message.channel == "sms" else None,
-        "encoding": encoding_of(message.text) if message.channel == "sms" else None,
+        "segments": size and size.segments,
+        "encoding": size and size.encoding,
         "template": _template(message),
         "status": message.status,
         "reports": [_report(report) for report in message.reports],

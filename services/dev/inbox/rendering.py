@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from services.dev.inbox.mailbox import CHANNELS, CaughtMessage, Channel, Mailbox
 from services.dev.inbox.passcodes import find_passcode
-from services.dev.inbox.segments import count_segments, encoding_of
+from services.notifier.segments import measure_sms
 
 CHANNEL_NAMES: Mapping[Channel, str] = {"email": "E-mail", "sms": "SMS", "whatsapp": "WhatsApp"}
 
@@ -32,8 +32,7 @@ class Renderer:
             "passcode": passcode_of,
             "where": page_of,
             "conversation": conversation_of,
-            "segments": count_segments,
-            "encoding": encoding_of,
+            "measure_sms": measure_sms,
             "names": CHANNEL_NAMES,
             "channels": CHANNELS,
         }

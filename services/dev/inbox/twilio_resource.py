@@ -6,9 +6,9 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 
-from services.dev.inbox.segments import count_segments
 from services.dev.inbox.statuses import Report
 from services.dev.inbox.twilio_rules import SendRequest
+from services.notifier.segments import measure_sms
 
 API_VERSION = "2010-04-01"
 
@@ -50,7 +50,9 @@ def message_resource(
         "messaging_service_sid": request.messaging_service_sid,
         "num_media": str(len(request.media_urls)),
         # With a messaging service no sender is chosen yet, and Twilio says 0.
-        "num_segments": "0" if request.messaging_service_sid else str(count_segments(request.body or "")),
+        "num_segments": "0"
+        if request.messaging_service_sid
+        else str(measure_sms(request.body or "").segments),
         "price": None,
         "price_unit": None,
         "sid": sid,

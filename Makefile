@@ -32,6 +32,7 @@ check: set-up
 documents: set-up
 	$(BIN)/python -m tests.house.openapi_documents
 	$(BIN)/python -m tests.house.chart_schema
+	$(BIN)/python -m tests.house.requested_schema
 	$(BIN)/python -m tests.house.events_page
 	$(BIN)/python -m tests.house.configuration_page
 

@@ -7,22 +7,11 @@ import jwt
 from yarl import URL
 
 from tests.clusters import REDIRECT, House, code_of
-
-BROWSER = {"Sec-Fetch-Site": "same-origin", "Content-Type": "application/x-www-form-urlencoded"}
+from tests.e2e.browsing import press
 
 
 async def ask(house: House, email: str, **fields: Any) -> dict[str, Any]:
-    body = {"email": email, "channel": "email", "redirect_url": REDIRECT, **fields}
-    status, answer, _ = await house.call("POST", f"{house.issuer_url}/v1/links", body)
-    assert status == 201, answer
-    link: dict[str, Any] = answer["link"]
-    return link
-
-
-async def press(house: House, url: str, **headers: str) -> tuple[int, str | None, str]:
-    """POST as a browser's form does; return status, Location and body."""
-    async with house.session.post(url, headers={**BROWSER, **headers}, allow_redirects=False) as response:
-        return response.status, response.headers.get("Location"), await response.text()
+    return await house.ask(email=email, channel="email", **fields)
 
 
 async def test_a_link_asked_for_arrives_and_signs_its_user_in_once(house: House) -> None:  # noqa: PLR0915

@@ -40,7 +40,7 @@ def list_command(*, as_json: bool, waiting: bool, limit: int | None, **filters: 
     """List dead letters, newest first: never their values, which may hold addresses."""
     wanted = Filter(**filters, limit=limit or 50, replayed_too=not waiting)
     found = run_on_pool(lambda pool: dead_letters.find(pool, wanted))
-    lines = "\n".join(map(_line, found)) or "there is no such dead letter"
+    lines = "\n".join(map(_line, found)) or "no dead letters"
     if limit is None and len(found) == wanted.limit:
         lines += f"\n(the newest {wanted.limit}; --limit shows more)"
     show(found, lines, as_json=as_json)

@@ -115,7 +115,7 @@ def make_pairing_ticket(ring: KeyRing, ticket: PairingTicket) -> str:
     link = ticket.link
     said = link.link_id.bytes + ticket.expires_at.to_bytes(8, "big") + ticket.return_url.encode("ascii")
     proof = _mac(ring, "pairing", link.kid, b"ticket" + said)[:PROOF_BYTES]
-    return link.kid + base64.urlsafe_b64encode(proof + said).decode().rstrip("=")
+    return link.kid + _base64url(proof + said)
 
 
 def read_pairing_ticket(ring: KeyRing, text: str) -> PairingTicket | None:
@@ -123,6 +123,9 @@ def read_pairing_ticket(ring: KeyRing, text: str) -> PairingTicket | None:
     if len(text) > MAX_TICKET_CHARS or not _TICKET.fullmatch(text) or ring.key("pairing", text[0]) is None:
         return None
     payload = base64.urlsafe_b64decode(text[1:] + "=" * (-(len(text) - 1) % 4))
+    # One spelling per ticket: the last character may have bits that the decoder drops, and a ticket is used once by its text.
+    if _base64url(payload) != text[1:]:
+        return None
     said = payload[PROOF_BYTES:]
     expected = _mac(ring, "pairing", text[0], b"ticket" + said)[:PROOF_BYTES]
     if len(payload) < _TICKET_HEAD_BYTES or not hmac.compare_digest(expected, payload[:PROOF_BYTES]):
@@ -135,7 +138,7 @@ def read_pairing_ticket(ring: KeyRing, text: str) -> PairingTicket | None:
 def make_pairing_proof(ring: KeyRing, link: LinkRef) -> str:
     """Return what a browser that is paired with the link holds: 22 characters, worthless without the link's token."""
     proof = _mac(ring, "pairing", link.kid, b"proof" + link.link_id.bytes)[:PROOF_BYTES]
-    return base64.urlsafe_b64encode(proof).decode().rstrip("=")
+    return _base64url(proof)
 
 
 def _make(ring: KeyRing, purpose: str, link_id: UUID, kid: str | None) -> str:
@@ -160,6 +163,10 @@ def _read(ring: KeyRing, purpose: str, text: str) -> LinkRef | None:
     if not hmac.compare_digest(expected, payload[16:]):
         return None
     return LinkRef(kid, UUID(bytes=payload[:16]))
+
+
+def _base64url(payload: bytes) -> str:
+    return base64.urlsafe_b64encode(payload).decode().rstrip("=")
 
 
 def _mac(ring: KeyRing, purpose: str, kid: str, message: bytes) -> bytes:

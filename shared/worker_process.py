@@ -40,15 +40,16 @@ class Listeners:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
                 bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            port = port or 0
             bound.bind((address[0], port, *address[2:]))
             port = bound.getsockname()[1]
         return cls(host, port, sockets)
 
     def reopen(self) -> None:
         """Put new sockets in the place of the old: who waits in the old ones' queues is sent away."""
+        # Opened first: the port is ours all the time.
+        fresh = Listeners.open(self.host, self.port)
         self.close()
-        self.sockets = Listeners.open(self.host, self.port).sockets
+        self.sockets = fresh.sockets
 
     def close(self) -> None:
         for each in self.sockets:

@@ -24,6 +24,8 @@ from shared.worker_process import Listeners, WorkerProcess
 log = structlog.get_logger()
 
 READY_SECONDS = 60.0
+# Between "not ready" and the end of accepting: the time a balancer needs to notice.
+_LOOK_AWAY_SECONDS = 0.2
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 15.0
 # Whoever ran this long has recovered; the next end starts counting anew.
@@ -69,10 +71,12 @@ class Workers:
 
     def replace(self) -> None:
         """Begin to replace the workers; asked again meanwhile, it is done once more afterwards."""
-        if any(slot.worker is None for slot in self._slots):
-            log.info("workers_are_starting")  # and read everything anew as it is
-            return
         self._wanted_anew = True
+        if any(slot.worker is None for slot in self._slots):
+            log.info(
+                "workers_are_starting"
+            )  # the first one may have read the old keys: all are replaced after the start
+            return
         if self._replacing is None or self._replacing.done():
             self._replacing = asyncio.create_task(self._replace_all(), name="replace-workers")
             self._replacing.add_done_callback(self._replaced)
@@ -88,6 +92,8 @@ class Workers:
             if status is None:
                 keepers = [asyncio.create_task(self._keep(slot)) for slot in self._slots]
                 log.info("workers_started", workers=len(self._slots), http_port=self._slots[0].listeners.port)
+                if self._wanted_anew:
+                    self.replace()
                 status = await self._until_stop(keepers)
         finally:
             await self._close(keepers)
@@ -111,7 +117,9 @@ class Workers:
         await asyncio.wait([ready, stopping], return_when=asyncio.FIRST_COMPLETED)
         for task in (ready, stopping):
             task.cancel()
-        if not worker.running and not self._stopping.is_set():
+        if self._stopping.is_set():
+            return 0
+        if not worker.running:
             return await worker.wait() or 1
         for slot in others:
             await self._start(slot)
@@ -150,7 +158,9 @@ class Workers:
             log.error("worker_ended", worker=slot.number, status=status, again_in_seconds=pause_seconds)
             if pause_seconds > _FIRST_PAUSE_SECONDS:
                 # It fails again and again: nobody shall wait in its queue while others could answer.
-                slot.listeners.reopen()
+                async with slot.changing:
+                    if slot.worker is worker:
+                        slot.listeners.reopen()
             await asyncio.sleep(pause_seconds)
             pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
             async with slot.changing:
@@ -193,9 +203,12 @@ class Workers:
         for error in ended:
             if isinstance(error, Exception):
                 log.error("task_failed", exc_info=error)
-        await asyncio.gather(*map(self._end, list(self._processes)))
+        await asyncio.sleep(_LOOK_AWAY_SECONDS)
+        # Closed before the workers stop accepting: from then on a connection is refused at once, and does not wait in a queue
+        # that nobody reads until the last worker has drained.
         for slot in self._slots:
             slot.listeners.close()
+        await asyncio.gather(*map(self._end, list(self._processes)))
         log.info("workers_stopped")
 
 

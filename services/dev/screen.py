@@ -11,7 +11,7 @@ from rich.markup import escape
 from services.dev.environment import uses_inbox
 
 ROOT = Path(__file__).parents[2]
-DOCS = ("README.md", "docs/architecture.md", "docs/guarantees.md")
+DOCS = ("README.md", "docs/README.md", "docs/api.md")
 
 
 class Screen:

@@ -35,7 +35,7 @@ class DatabaseSettings(PrefixedSettings):
     """All that these commands need."""
 
     database_url: SecretStr = Field(
-        description="`postgresql://…` of the database's owner, for `migrate`, or of the issuer's role, for the others."
+        description="`postgresql://…` of the database's owner, for `migrate` and `dlq`, or of the issuer's role, for the others."
     )
     database_direct_url: SecretStr | None = Field(
         None, description="Past PgBouncer, for `migrate`; default: the database URL."
@@ -89,7 +89,7 @@ def told_plainly() -> Iterator[None]:
         ) from None
     except asyncpg.InsufficientPrivilegeError as error:
         raise click.ClickException(
-            f"{error}: use the URL of the database's owner or of the issuer's role"
+            f"{error}: use the URL of the database's owner; the issuer's role serves for `apps` and `keys` only"
         ) from None
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
         raise click.ClickException(f"{error}: check MAGICLINK_DATABASE_URL") from None
@@ -186,11 +186,14 @@ def create_key_command(
     _print(key, as_json, key["key"])
 
 
+_LIMITS = ("types", "redirect_urls", "max_ttl_seconds", "recipient_domains")
+
+
 @click.command("list", epilog=examples("keys list --app 01912d68-783e-7a03-8467-5661c1243ad4"))
 @click.option("--app", "app_id", type=click.UUID, required=True, help="The app's id.")
 @_JSON
 def list_keys_command(*, app_id: UUID, as_json: bool) -> None:
-    """List an app's keys: prefixes and scopes, never a key."""
+    """List an app's keys: prefixes, scopes and limits, never a key."""
 
     async def read(connection: Connection) -> list[dict[str, Any]]:
         await find_app(connection, _EVERY_APP, app_id)
@@ -231,7 +234,12 @@ def _key_line(key: dict[str, Any]) -> str:
     state = f"revoked {key['revoked_at']:%Y-%m-%d}" if key["revoked_at"] else "in use"
     if key["expires_at"] and not key["revoked_at"]:
         state = f"until {key['expires_at']:%Y-%m-%d %H:%M} UTC"
-    return f"{key['id']}  {key['prefix']}  {key['name']}  ({state})  {' '.join(key['scopes'])}"
+    limits = [f"{name}={_words(key[name])}" for name in _LIMITS if key[name] is not None]
+    return "  ".join([str(key["id"]), key["prefix"], key["name"], f"({state})", *key["scopes"], *limits])
+
+
+def _words(limit: Any) -> str:
+    return ",".join(limit) if isinstance(limit, list) else str(limit)
 
 
 def _print(value: Any, as_json: bool, text: str) -> None:  # noqa: FBT001 - the flag as it was given

@@ -143,6 +143,7 @@ class KeyRegister:
 
         async def do(connection: Connection) -> dict[str, Any]:
             await find_app(connection, reach, app_id)
+            await _check_expiry(connection, caller, wanted)
             return await create_key(connection, app_id, wanted)
 
         async def again(connection: Connection, key_id: UUID) -> dict[str, Any]:
@@ -174,3 +175,11 @@ def _check_granted(caller: Caller, scopes: Sequence[str], limits: KeyLimits) -> 
     wider = wider_limits(limits, caller.limits)
     if wider:
         raise Forbidden(f"a key makes no key that goes further than itself: narrow {', '.join(wider)}")
+
+
+async def _check_expiry(connection: Connection, caller: Caller, wanted: KeyCreate) -> None:
+    # Else a key lent for a day could make itself one for ever.
+    own = await connection.fetchrow(SQL.find_api_key, caller.app_id, caller.key_id)
+    ends_at = None if own is None else own["expires_at"]
+    if ends_at is not None and (wanted.expires_at is None or wanted.expires_at > ends_at):
+        raise Forbidden(f"a key makes no key that outlives it: give expires_at, by {ends_at.isoformat()}")

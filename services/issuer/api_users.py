@@ -80,7 +80,7 @@ class UsersApi:
         """Change a user; live links are revoked when an address changes."""
         patch = await call.body(UserPatch)
         headers = {"x-request-id": call.request_id}
-        return json_response(await self.users.change(call.caller.app_id, call.path_id(), patch, headers))
+        return json_response(await self.users.change(call.caller, call.path_id(), patch, headers))
 
     async def delete(self, call: Call) -> web.Response:
         """Delete a user and revoke what could still sign them in."""

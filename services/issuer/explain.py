@@ -19,7 +19,8 @@ from services.issuer.policy import (
     user_key,
 )
 from services.issuer.reach import FoundUser, reach_problem
-from services.issuer.store import SQL, IssuerStore
+from services.issuer.store import SQL
+from services.issuer.tenancy import SQL as TENANCY_SQL
 from services.issuer.text_limits import TEXT_CHANNELS, TextLimits
 from shared.database import Pool
 from shared.errors import FieldProblem, Invalid
@@ -86,8 +87,10 @@ class Explain:
             # Else explain would tell anybody who has an account, and with which address.
             reachable = request.channel == "none" or named.recipient(request.channel) is not None
             return (named if reachable and request.user_id is None else None), None
-        key = user_key(app, request)
-        found = (await IssuerStore(self.pool, 0).find_users({key})).get(key)
+        row = await self.pool.fetchrow(
+            TENANCY_SQL.find_named_user, app.id, request.user_id, request.email, request.phone
+        )
+        found = None if row is None else FoundUser(row["id"], row["email"], row["phone"])
         if found is None and request.user_id is None:
             return named, False
         return found, found is not None

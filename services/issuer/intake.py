@@ -15,7 +15,7 @@ from services.issuer.issue import Issue
 from services.issuer.lanes import Lanes
 from services.issuer.orders import Guard, Order
 from services.issuer.policy import Apps, draft_link
-from services.issuer.postponing import Postponed, pause_seconds
+from services.issuer.postponing import Postponed, pause_seconds, waited_too_long
 from services.issuer.store import IssuerStore
 from shared.bus import Event, EventInvalid, decode_event
 from shared.clock import Clock, wall
@@ -40,6 +40,12 @@ class Requested:
     record: Record
     order: Order
 
+    @property
+    def sameness(self) -> object:
+        """Two of one event with one body are the same request."""
+        guard = self.order.guard
+        return None if guard is None else (guard.identity, guard.body_hash.newest)
+
 
 class Intake:
     """Handles batches of records; use with `shared.consumer.consume_batches`."""
@@ -58,12 +64,12 @@ class Intake:
         read = [await self._read(record) for record in records]
         refused = [item for item in read if isinstance(item, Refused)]
         waiting = [item for item in read if isinstance(item, Requested)]
+        postponed: dict[object, Postponed] = {}
         while waiting:
             # The same event twice in one batch: the second one goes in the next round, and finds the first one's answer.
             together, waiting = _distinct(waiting)
-            refused += await self._issue_all(together)
-        if refused:
-            await self._put_aside(refused)
+            refused += await self._issue_all(together, postponed)
+        await self._put_away(refused, [*postponed.values()])
         return len(refused)
 
     async def _read(self, record: Record) -> Requested | Refused:
@@ -103,16 +109,18 @@ class Intake:
         except ValidationError as error:
             raise Invalid(field_problems(error, "data.")) from None
 
-    async def _issue_all(self, requested: list[Requested]) -> list[Refused]:
+    async def _issue_all(
+        self, requested: list[Requested], postponed: dict[object, Postponed]
+    ) -> list[Refused]:
         receipts = await self._issue.issue_together([item.order for item in requested])
         refused: list[Refused] = []
-        postponed: list[Postponed] = []
         for item, receipt in zip(requested, receipts, strict=True):
             answer = receipt if isinstance(receipt, BaseException) else receipt.items[0]
             if isinstance(answer, Unavailable):
                 raise answer
-            if isinstance(answer, RateLimited):
-                postponed.append(Postponed(item.record, pause_seconds(item.record, answer)))
+            if isinstance(answer, RateLimited) and not waited_too_long(item.record):
+                # Redeliveries of one event that meet here come back as one.
+                postponed[item.sameness] = Postponed(item.record, pause_seconds(item.record, answer))
             elif isinstance(answer, Refusal):
                 refused.append(Refused(item.record, f"{answer.code}: {answer}"))
             elif isinstance(answer, BaseException):
@@ -122,20 +130,22 @@ class Intake:
             else:
                 replayed = not isinstance(receipt, BaseException) and receipt.replayed
                 INTAKE_EVENTS.labels(verdict="replayed" if replayed else "issued").inc()
-        if postponed:
-            await self._postpone(postponed)
         return refused
 
-    async def _postpone(self, postponed: list[Postponed]) -> None:
-        """Put requests over their text limits back into their topic, due later: others in the partition do not wait for them."""
-        async with self._store.transaction() as connection:
-            await self._store.postpone(connection, postponed)
-        INTAKE_EVENTS.labels(verdict="postponed").inc(len(postponed))
+    async def _put_away(self, refused: list[Refused], postponed: list[Postponed]) -> None:
+        """Write what is put aside, and what comes back into the topic later: others in the partition do not wait for it.
 
-    async def _put_aside(self, refused: list[Refused]) -> None:
+        In one transaction, the last of the batch: one that is handled again leaves no copies of what it had postponed.
+        """
+        if not refused and not postponed:
+            return
         async with self._store.transaction() as connection:
-            await put_aside(connection, refused)
+            if refused:
+                await put_aside(connection, refused)
+            if postponed:
+                await self._store.postpone(connection, postponed)
         INTAKE_EVENTS.labels(verdict="dead_letter").inc(len(refused))
+        INTAKE_EVENTS.labels(verdict="postponed").inc(len(postponed))
 
     @property
     def _keep(self) -> float:

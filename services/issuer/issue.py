@@ -21,12 +21,15 @@ from shared.keys import KeyRing
 from shared.metrics import LINKS_ISSUED
 from shared.outbox import OutboxBell
 
+# An order of more links than these flies alone: 128 orders of 10,000 in one transaction would all run into the statement's time
+# limit, and the logins among them too.
+_MANY_LINKS = 16
 # Calls to Redis at once: more would wait in its queue past the budget.
 _CHARGED_TOGETHER = 256
 
 
 class Issue:
-    """Issues links. Orders that arrive together are committed together."""
+    """Issues links. Small orders that arrive together are committed together; large ones go one by one, past the small ones."""
 
     def __init__(self, store: IssuerStore, ring: KeyRing, bell: OutboxBell, texts: TextLimits) -> None:
         self._store = store
@@ -39,17 +42,21 @@ class Issue:
             limits=BatchLimits(items=128, flights=2, queue=2048),
             key=lambda order: order.guard.identity if order.guard else uuid4(),
         )
+        self._large: Batcher[Order, Receipt] = Batcher(
+            "issue-large", self.issue_together, limits=BatchLimits(items=1, flights=1, queue=64)
+        )
 
     async def one(self, order: Order) -> Receipt:
         """Issue one order. Raises `IdempotencyConflict`, `Unavailable`, or what the database says of it."""
-        return await self._batcher.submit(order)
+        batcher = self._large if len(order.items) > _MANY_LINKS else self._batcher
+        return await batcher.submit(order)
 
     async def issue_together(self, orders: list[Order]) -> Sequence[Receipt | BaseException]:
         """Issue orders in one transaction; no two of them may have the same guard. One bad order fails alone."""
         return await run_batch(orders, self._commit)
 
     async def drain(self) -> None:
-        await self._batcher.drain()
+        await asyncio.gather(self._batcher.drain(), self._large.drain())
 
     async def _commit(self, orders: list[Order]) -> list[Receipt | BaseException]:
         async with self._store.transaction() as connection:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from shared.database import Row
 from shared.errors import FieldProblem
 from shared.http.routes import KeyLimits
 from shared.links import LinkRequest
@@ -31,6 +32,24 @@ def recipient_problem(limits: KeyLimits, email: str | None) -> FieldProblem | No
     return None
 
 
+def link_problems(limits: KeyLimits, link: Row, *, allow_http: bool) -> list[FieldProblem]:
+    """Return why a key may not send a link, whoever made it. `link` has `type`, `redirect_url` and `ttl_seconds`.
+
+    Else a narrow key could bring about, and see the URL of, what it could not ask for.
+    """
+    problems, most = [], limits.max_ttl_seconds
+    if limits.types is not None and link["type"] not in limits.types:
+        words = f"this key may not send links of the type {link['type']}"
+        problems.append(FieldProblem("type", "type_not_allowed", words))
+    if link["redirect_url"] is not None and not _leads_within(limits, link["redirect_url"], allow_http):
+        words = "of the link matches no entry of this key's redirect_urls"
+        problems.append(FieldProblem("redirect_url", "redirect_not_allowed_for_key", words))
+    if most is not None and link["ttl_seconds"] > most:
+        words = f"of the link is more than this key's max_ttl_seconds, {most}"
+        problems.append(FieldProblem("ttl_seconds", "ttl_too_long", words))
+    return problems
+
+
 def wider_limits(granted: KeyLimits, own: KeyLimits) -> list[str]:
     """Return the limits by which a key would go further than the one that makes it."""
     return [
@@ -54,18 +73,25 @@ def _past_limits(
 ) -> Iterator[FieldProblem]:
     if limits.types is not None and request.type not in limits.types:
         yield FieldProblem("type", "type_not_allowed", f"this key may ask for {_listed(limits.types)} only")
-    if redirect_url is not None and limits.redirect_urls is not None:
-        try:
-            RedirectPolicy(None, limits.redirect_urls, allow_http).resolve(redirect_url)
-        except RedirectRefused:
-            named = "" if request.redirect_url else "the app's default_redirect_url "
-            words = f"{named}matches no entry of this key's redirect_urls"
-            yield FieldProblem("redirect_url", "redirect_not_allowed_for_key", words)
+    if redirect_url is not None and not _leads_within(limits, redirect_url, allow_http):
+        named = "" if request.redirect_url else "the app's default_redirect_url "
+        words = f"{named}matches no entry of this key's redirect_urls"
+        yield FieldProblem("redirect_url", "redirect_not_allowed_for_key", words)
     most = limits.max_ttl_seconds
     if most is not None and request.ttl_seconds is not None and request.ttl_seconds > most:
         yield FieldProblem("ttl_seconds", "ttl_too_long", f"is more than this key's max_ttl_seconds, {most}")
     if limits.recipient_domains is not None:
         yield from _past_domains(limits.recipient_domains, request)
+
+
+def _leads_within(limits: KeyLimits, redirect_url: str, allow_http: bool) -> bool:  # noqa: FBT001
+    if limits.redirect_urls is None:
+        return True
+    try:
+        RedirectPolicy(None, limits.redirect_urls, allow_http).resolve(redirect_url)
+    except RedirectRefused:
+        return False
+    return True
 
 
 def _past_domains(domains: frozenset[str], request: LinkRequest) -> Iterator[FieldProblem]:

@@ -13,6 +13,9 @@ from shared.errors import RateLimited
 _TIMES: Final = "postponed"
 _FIRST_SECONDS: Final = 5.0
 _MOST_SECONDS: Final = 900.0
+# About 30 days of such pauses. An event without a time never grows too old: without this an app that always asks for more than
+# its hours allow would have a heap of requests that grows for ever.
+_MOST_TIMES: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,11 @@ class Postponed:
 
     record: Record
     pause_seconds: float
+
+    @property
+    def key(self) -> str:
+        # Whoever wrote the record chose its key: what the table does not take would stop the partition for ever.
+        return (self.record.key or b"").decode("utf-8", "replace").replace("\0", "")
 
     @property
     def headers(self) -> str:
@@ -36,6 +44,11 @@ def pause_seconds(record: Record, refusal: RateLimited, jitter: Callable[[], flo
     """
     doubled = min(_MOST_SECONDS, _FIRST_SECONDS * 2.0 ** min(_times(record), 10))
     return max(doubled, refusal.retry_after_seconds or 0.0) * (1.0 + jitter())
+
+
+def waited_too_long(record: Record) -> bool:
+    """Say whether a record has come back so often that it is to be put aside."""
+    return _times(record) >= _MOST_TIMES
 
 
 def _times(record: Record) -> int:

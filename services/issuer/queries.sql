@@ -59,18 +59,30 @@ WHERE (app_id, user_id, day) IN (
     LIMIT $1
 )
 
--- name: find_users
-SELECT 'email' AS kind, wanted.app_id, wanted.value, u.id, u.email, u.phone
-FROM unnest($1::uuid[], $2::text[]) AS wanted (app_id, value)
-JOIN magiclink.users u ON u.app_id = wanted.app_id AND u.email = wanted.value
+-- name: hold_users
+-- Held until the commit against a change of the address and against deletion: a link must not go to an address that its user has just
+-- left, past the revocation that the change brings.
+WITH by_email AS (
+    SELECT wanted.app_id, wanted.value, u.id, u.email, u.phone
+    FROM unnest($1::uuid[], $2::text[]) AS wanted (app_id, value)
+    JOIN magiclink.users u ON u.app_id = wanted.app_id AND u.email = wanted.value
+    FOR KEY SHARE OF u
+), by_phone AS (
+    SELECT wanted.app_id, wanted.value, u.id, u.email, u.phone
+    FROM unnest($3::uuid[], $4::text[]) AS wanted (app_id, value)
+    JOIN magiclink.users u ON u.app_id = wanted.app_id AND u.phone = wanted.value
+    FOR KEY SHARE OF u
+), by_id AS (
+    SELECT wanted.app_id, wanted.value, u.id, u.email, u.phone
+    FROM unnest($5::uuid[], $6::text[]) AS wanted (app_id, value)
+    JOIN magiclink.users u ON u.app_id = wanted.app_id AND u.id = wanted.value::uuid
+    FOR KEY SHARE OF u
+)
+SELECT 'email' AS kind, * FROM by_email
 UNION ALL
-SELECT 'phone', wanted.app_id, wanted.value, u.id, u.email, u.phone
-FROM unnest($3::uuid[], $4::text[]) AS wanted (app_id, value)
-JOIN magiclink.users u ON u.app_id = wanted.app_id AND u.phone = wanted.value
+SELECT 'phone', * FROM by_phone
 UNION ALL
-SELECT 'user_id', wanted.app_id, wanted.value, u.id, u.email, u.phone
-FROM unnest($5::uuid[], $6::text[]) AS wanted (app_id, value)
-JOIN magiclink.users u ON u.app_id = wanted.app_id AND u.id = wanted.value::uuid
+SELECT 'user_id', * FROM by_id
 
 -- name: create_users
 -- Sorted, so that two batches with the same new addresses wait for each other instead of deadlocking.

@@ -128,7 +128,7 @@ class Revoke:
 
         async def do(connection: Connection) -> dict[str, Any]:
             user_id = await connection.fetchval(
-                SQL.find_user_id, app_id, wanted.user_id, wanted.email, wanted.phone
+                SQL.find_named_user, app_id, wanted.user_id, wanted.email, wanted.phone
             )
             if user_id is not None:
                 revoked.extend(

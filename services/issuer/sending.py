@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 
 from services.issuer.idempotency import Answered, Once, Work
+from services.issuer.key_limits import link_problems
 from services.issuer.lanes import Lanes
 from services.issuer.new_links import SOURCE
 from services.issuer.orders import Guard, Issued
@@ -101,7 +102,9 @@ async def find_recipient(connection: Connection, asker: Asker, link: Row, channe
     """
     user = await connection.fetchrow(SQL.find_user, asker.app.id, link["user_id"])
     recipient: str | None = None if user is None else user["email" if channel == "email" else "phone"]
-    problems = _past_key(asker.limits, link["type"], channel, recipient)
+    allow_http = asker.app.redirects.allow_http
+    problems = link_problems(asker.limits, link, allow_http=allow_http)
+    problems += _past_domains(asker.limits, channel, recipient)
     if recipient is None:
         needs = "an e-mail address" if channel == "email" else "a phone number"
         words = f"needs {needs}, and the user has none"
@@ -126,12 +129,8 @@ async def queue_letter(connection: Connection, post: Post, link: Row, letter: Le
     return message_id
 
 
-def _past_key(limits: KeyLimits, link_type: str, channel: str, recipient: str | None) -> list[FieldProblem]:
-    """What the key that sends may not do, whoever made the link."""
+def _past_domains(limits: KeyLimits, channel: str, recipient: str | None) -> list[FieldProblem]:
     problems = []
-    if limits.types is not None and link_type not in limits.types:
-        words = f"this key may not send links of the type {link_type}"
-        problems.append(FieldProblem("type", "type_not_allowed", words))
     rule = "recipient_domain_not_allowed"
     domains = limits.recipient_domains
     if domains is not None and channel != "email":

@@ -75,7 +75,7 @@ class IssuerStore:
         await connection.execute(
             SQL.postpone_records,
             [item.record.topic for item in postponed],
-            [(item.record.key or b"").decode("utf-8", "replace") for item in postponed],
+            [item.key for item in postponed],
             [item.record.value or b"" for item in postponed],
             [item.headers for item in postponed],
             [item.pause_seconds for item in postponed],
@@ -84,9 +84,9 @@ class IssuerStore:
     async def resolve_users(
         self, connection: Connection, keys: Iterable[UserKey]
     ) -> dict[UserKey, FoundUser]:
-        """Return the users of these keys, made when missing. An unknown `user_id` is left out."""
+        """Return the users of these keys, made when missing, and hold them. An unknown `user_id` is left out."""
         wanted = set(keys)
-        found = await self.find_users(wanted, connection)
+        found = await self._hold_users(connection, wanted)
         missing = [key for key in wanted if key not in found and key.kind != "user_id"]
         if missing:
             await connection.execute(
@@ -97,18 +97,15 @@ class IssuerStore:
                 [key.value if key.kind == "phone" else None for key in missing],
             )
             # A new snapshot: it sees ours, and those that another replica made while we waited for it.
-            found |= await self.find_users(set(missing), connection)
+            found |= await self._hold_users(connection, set(missing))
         return found
 
-    async def find_users(
-        self, keys: set[UserKey], connection: "Connection | None" = None
-    ) -> dict[UserKey, FoundUser]:
-        """Return the users that are there, within the caller's transaction if there is one."""
+    async def _hold_users(self, connection: Connection, keys: set[UserKey]) -> dict[UserKey, FoundUser]:
         columns: list[list[Any]] = []
         for kind in ("email", "phone", "user_id"):
             of_kind = [key for key in keys if key.kind == kind]
             columns += [[key.app_id for key in of_kind], [key.value for key in of_kind]]
-        rows = await (connection or self.pool).fetch(SQL.find_users, *columns)
+        rows = await connection.fetch(SQL.hold_users, *columns)
         return {
             UserKey(row["app_id"], row["kind"], row["value"]): FoundUser(
                 row["id"], row["email"], row["phone"]

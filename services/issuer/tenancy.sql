@@ -103,9 +103,9 @@ DELETE FROM magiclink.users WHERE app_id = $1 AND id = $2 RETURNING id
 WITH days AS (DELETE FROM magiclink.passcode_days WHERE app_id = $1 AND user_id = $2)
 DELETE FROM magiclink.heads WHERE app_id = $1 AND user_id = $2
 
--- name: find_user_id
+-- name: find_named_user
 -- By the one of the three that is given.
-SELECT id FROM magiclink.users WHERE app_id = $1 AND (id = $2 OR email = $3 OR phone = $4)
+SELECT id, email, phone FROM magiclink.users WHERE app_id = $1 AND (id = $2 OR email = $3 OR phone = $4)
 
 -- name: lock_live_links
 -- Live is what can still sign somebody in: a link that can be consumed, or one whose grant can be exchanged.
@@ -153,7 +153,7 @@ RETURNING m.id, m.link_id, m.app_id, m.user_id, m.channel, m.lane, m.attempts
 -- name: lock_link_to_send
 -- Links before messages, as every writer of both.
 SELECT id, kid, app_id, user_id, type, magiclink.link_status(l) AS status, channel, lane, locale, time_zone, verifies,
-       passcode_format, not_before, extract(epoch FROM expires_at - now())::float8 AS seconds_left
+       passcode_format, redirect_url, ttl_seconds, not_before, extract(epoch FROM expires_at - now())::float8 AS seconds_left
 FROM magiclink.links l
 WHERE id = $2 AND app_id = $1
 FOR UPDATE

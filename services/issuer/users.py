@@ -17,8 +17,10 @@ from services.issuer.paging import PageQuery, page
 from services.issuer.revoke import Revoke, revoke_live_links
 from services.issuer.tenancy import SQL, Reader
 from shared.database import Connection, Pool, Row
-from shared.errors import AlreadyExists, FieldProblem, Invalid, NotFound
+from shared.errors import AlreadyExists, FieldProblem, Forbidden, Invalid, NotFound
+from shared.http.routes import Caller, KeyLimits
 from shared.links import Email, Phone, SmallObject
+from shared.recipients import domain_of
 from shared.tokens import new_link_id
 
 _UNIQUE = {"users_email": "email", "users_phone": "phone"}
@@ -98,9 +100,13 @@ class Users:
         return page(rows, query.limit, user_view)
 
     async def change(
-        self, app_id: UUID, user_id: UUID, patch: UserPatch, headers: Mapping[str, str]
+        self, caller: Caller, user_id: UUID, patch: UserPatch, headers: Mapping[str, str]
     ) -> dict[str, Any]:
-        """Change a user; a changed address counts as not verified, and live links are revoked. Raises `NotFound`, `AlreadyExists` or `Invalid`."""
+        """Change a user; a changed address counts as not verified, and live links are revoked.
+
+        Raises `NotFound`, `AlreadyExists`, `Invalid`, or `Forbidden` for an address past the key's domains.
+        """
+        app_id = caller.app_id
         given = patch.model_fields_set
         fields = [
             "email" in given, patch.email, "phone" in given, patch.phone,
@@ -111,6 +117,8 @@ class Users:
             with _taken_named():
                 after = _there(await connection.fetchrow(SQL.update_user, app_id, user_id, *fields))
             moved = any(before[name] != after[name] for name in ("email", "phone"))
+            if moved:
+                _check_domains(caller.limits, before["email"], after["email"])
             # A link that was sent to the old address would let whoever reads it there sign in as this user.
             revoked = await revoke_live_links(connection, app_id, user_id, headers) if moved else []
         await self.revoke.tell(revoked)
@@ -120,15 +128,22 @@ class Users:
         """Delete a user and revoke what could still sign them in, together. Raises `NotFound`."""
         async with self.pool.acquire() as connection, connection.transaction():
             _there(await connection.fetchrow(SQL.delete_user, app_id, user_id))
-            # Before the links are locked: a passcode's try locks its day first and its link afterwards.
-            await connection.execute(SQL.forget_user, app_id, user_id)
             revoked = await revoke_live_links(connection, app_id, user_id, headers)
+            # After the links are locked: a passcode's try locks its link first and its user's day afterwards.
+            await connection.execute(SQL.forget_user, app_id, user_id)
         await self.revoke.tell(revoked)
 
 
 async def find_user(reader: Reader, app_id: UUID, user_id: UUID) -> dict[str, Any]:
     """Return a user's view. Raises `NotFound`."""
     return user_view(_there(await reader.fetchrow(SQL.find_user, app_id, user_id)))
+
+
+def _check_domains(limits: KeyLimits, before: str | None, after: str | None) -> None:
+    # Else a key that reaches shop.example only could move anybody there, and sign in as them.
+    domains = limits.recipient_domains
+    if domains is not None and not all(email and domain_of(email) in domains for email in (before, after)):
+        raise Forbidden("this key changes addresses within its recipient_domains only")
 
 
 def user_view(row: Row) -> dict[str, Any]:

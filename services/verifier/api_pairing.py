@@ -83,7 +83,8 @@ class PairingApi:
         if row is None:
             raise NotFound
         return_url = self._checked(row, request.return_url)
-        if not row["lives"]:
+        # With a key that was dropped from the ring the link's token is worth nothing any more.
+        if not row["lives"] or self.ring.key("pairing", row["kid"]) is None:
             raise LinkOver
         expires_at = int(row["now_seconds"]) + TICKET_SECONDS
         ticket = make_pairing_ticket(

@@ -162,6 +162,8 @@ class Pages:
         """`POST /l/{token}/renew`: a new link for an expired one, to whom that one went. One answer, whatever comes of it."""
         attempt = await self._posted(call)
         row = await self.reads.row_of(attempt)
+        if row["found_user"] is None:  # deleted, with all that could be sent to them: there is nobody to name
+            raise LinkInvalid
         await self.renewal.ask(attempt.link, call.request_id)
         return self.reads.views.renewed(call.request, row)
 

@@ -148,17 +148,23 @@ UNION ALL
 -- name: raise_tries
 -- A try is counted before it is compared, durably: of the link (five) and of its user's day (the app's limit). What is compared afterwards is
 -- the returned row; no row, no comparison. Asking again with the same attempt is the same guess and counts once.
+-- `consumed_by`: the same attempt, sent twice at once, has won since its link was found; the second one is to hear so too.
 -- A row of `passcode_days` is written whatever comes of it, for a stand-in ($4) where nothing is to be charged: whether a link, or a user,
 -- is there and open must not show in the time that a commit takes (G7).
 WITH link AS (
-    SELECT l.id, l.user_id, a.passcode_tries_per_day, l.passcode_attempt IS NOT DISTINCT FROM $3 AS asks_again
+    SELECT l.id, l.user_id, a.passcode_tries_per_day, coalesce($3 IN (l.passcode_attempt, l.consumed_by), false) AS asks_again
     FROM magiclink.links l
     JOIN magiclink.apps a ON a.id = l.app_id
     WHERE l.id = $1 AND l.app_id = $2 AND l.passcode_format IS NOT NULL
-      AND l.consumed_at IS NULL AND l.revoked_at IS NULL
-      AND l.not_before <= now() AND now() < l.expires_at
-      AND (l.slot IS NULL OR magiclink.is_head(l))
-      AND (l.passcode_tries < 5 OR l.passcode_attempt = $3)
+      AND (
+          l.consumed_by = $3
+          OR (
+              l.consumed_at IS NULL AND l.revoked_at IS NULL
+              AND l.not_before <= now() AND now() < l.expires_at
+              AND (l.slot IS NULL OR magiclink.is_head(l))
+              AND (l.passcode_tries < 5 OR l.passcode_attempt = $3)
+          )
+      )
     FOR UPDATE OF l
 ), counted AS (
     INSERT INTO magiclink.passcode_days AS d (app_id, user_id, day)

@@ -52,10 +52,13 @@ def visitor_of(headers: Mapping[str, str], method: str) -> Visitor:
 def refuse_scanner(headers: Mapping[str, str]) -> None:
     """Raise `ScannerRefused` for a POST of a program that says it examines mails. Nothing was read or changed by then.
 
-    A missing User-Agent is not refused, nor are tools such as curl: who calls by script may press the button.
+    A missing User-Agent is not refused, nor are tools such as curl: who calls by script may press the button. A name of the long
+    list does not tell a robot from the browser inside an app (Slack's carries "Slack"), so what browsers send with a form clears it.
     """
     agent = headers.get("User-Agent", "").strip()[:_AGENT_CHARS]
-    if agent and not _TOOLS.search(agent) and _is_scanner(agent):
+    if not agent or _TOOLS.search(agent):
+        return
+    if _MORE_SCANNERS.search(agent) or ("Sec-Fetch-Site" not in headers and _is_scanner(agent)):
         raise ScannerRefused
 
 

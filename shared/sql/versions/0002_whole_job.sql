@@ -125,5 +125,5 @@ GRANT SELECT, INSERT, UPDATE ON magiclink.passcode_days TO magiclink_verifier;
 GRANT SELECT, INSERT ON magiclink.link_visits TO magiclink_verifier;
 GRANT SELECT ON magiclink.messages TO magiclink_verifier;
 
-GRANT UPDATE (accepted_at, expires_at, sequence) ON magiclink.links TO magiclink_notifier;
+GRANT UPDATE (accepted_at, expires_at) ON magiclink.links TO magiclink_notifier;
 GRANT SELECT, INSERT, UPDATE ON magiclink.delivery_options TO magiclink_notifier;

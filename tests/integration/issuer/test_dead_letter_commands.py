@@ -131,7 +131,7 @@ async def test_all_that_the_filters_let_through_is_replayed_in_short_transaction
 
     listed = await program("dlq", "list", "--reason", mark, "--limit", "3", "--json")
     assert len(json.loads(listed.out)) == 3
-    assert (await program("dlq", "list", "--reason", mark, "--waiting")).out == "there is no such dead letter"
+    assert (await program("dlq", "list", "--reason", mark, "--waiting")).out == "no dead letters"
     dropped = await program("dlq", "drop", "--all", "--reason", mark, "--yes", "--json")
     assert len(json.loads(dropped.out)["dropped"]) == count
     assert await letters_of(owner, app) == []

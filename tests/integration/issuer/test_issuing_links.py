@@ -301,3 +301,31 @@ async def test_a_scheduled_link_begins_when_it_is_sent(
         "SELECT due_at FROM magiclink.outbox WHERE key = $1 AND lane = 'interactive'", body["link"]["user_id"]
     )
     assert due == send_at
+
+
+async def test_large_orders_are_committed_one_by_one_and_never_with_a_login(
+    issuer_pool: Pool, cache: Cache, seeds: Seeds
+) -> None:
+    together: list[int] = []
+
+    class Watched(IssuerStore):
+        async def create_links(self, connection: Any, links: Any) -> Any:
+            together.append(len(links))
+            return await super().create_links(connection, links)
+
+    bell = OutboxBell(issuer_pool)
+    issue = Issue(Watched(issuer_pool, 60), RINGS["issuer"], bell, TextLimits(cache))
+    app = await Apps(issuer_pool, SQL, allow_http=True).get((await seeds.app()).id)
+
+    def order(links: int) -> Order:
+        emails = [f"{number}@example.com" for number in range(links)]
+        return Order(
+            app.id, [draft_link(app, LinkRequest(email=email), "bulk") for email in emails], None, "api"
+        )
+
+    # Together they would run into the statement's time limit, and every login among them.
+    receipts = await asyncio.gather(*(issue.one(order(links)) for links in [100, 1] * 8))
+    assert [len(receipt.items) for receipt in receipts] == [100, 1] * 8
+    assert [links for links in together if links >= 100] == [100] * 8
+    assert sum(links for links in together if links < 100) == 8
+    await bell.close()

@@ -1,6 +1,7 @@
 """`magiclink keys rotate|drop|status|signing`: on files and in pipes, with the database's word on what still needs a key."""
 
 import json
+import os
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -46,6 +47,15 @@ def mode_of(file: Path) -> int:
     return stat.S_IMODE(file.stat().st_mode)
 
 
+def owner_and_mode_of(file: Path) -> tuple[int, int, int]:
+    facts = file.stat()
+    return facts.st_uid, facts.st_gid, facts.st_mode
+
+
+def is_link(file: Path) -> bool:
+    return file.is_symlink()
+
+
 async def dropped(program: Program, ring: Path) -> Ended:
     return await program("keys", "drop", KID, str(ring))
 
@@ -58,6 +68,21 @@ async def test_a_file_is_rotated_in_place_and_no_key_is_shown(program: Program, 
         assert [line[0] for line in lines] == kids
         assert not any(line.rpartition(":")[2] in ended.err for line in lines)
     assert mode_of(ring) == 0o640
+
+
+async def test_a_rotated_file_keeps_its_owner_and_a_link_to_it_stays_a_link(
+    program: Program, ring: Path, tmp_path: Path
+) -> None:
+    # Rotated by root, it would else be root's alone, and the service could not read its keys any more.
+    if os.geteuid() == 0:
+        os.chown(ring, 12345, 12346)
+    before = owner_and_mode_of(ring)
+    link = tmp_path / "current.keys"
+    link.symlink_to(ring)
+    ended = await program("keys", "rotate", "--stage", str(link))
+    assert ended.status == 0, ended
+    assert (is_link(link), len(lines_of(ring))) == (True, 2)
+    assert owner_and_mode_of(ring) == before
 
 
 async def test_a_pipe_works_too(program: Program) -> None:

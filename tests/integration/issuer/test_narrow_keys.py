@@ -78,3 +78,38 @@ async def test_a_user_named_by_id_is_held_against_the_domains_by_todays_address(
     if status == 422:
         assert body["errors"][0]["rule"] == "recipient_domain_not_allowed"
         assert "other" not in str(body)
+
+
+async def test_a_link_that_the_key_could_not_ask_for_is_not_sent_by_it(
+    issuer: RunningIssuer, narrow: RunningIssuer, owner: asyncpg.Connection, seeds: Seeds
+) -> None:
+    user_id = await seeds.user(issuer.app, "ann@shop.example")
+    link = await seeds.link(issuer.app, type="invite", redirect_url=f"{BASE_URL}/out", ttl_seconds=900)
+    await owner.execute("UPDATE magiclink.links SET user_id = $2 WHERE id = $1", link.id, user_id)
+    status, body, _ = await narrow.post(f"/v1/links/{link.id}/send", {"channel": "email"})
+    assert status == 422
+    assert [(problem["field"], problem["rule"]) for problem in body["errors"]] == [
+        ("redirect_url", "redirect_not_allowed_for_key"),
+        ("ttl_seconds", "ttl_too_long"),
+    ]
+    sql = "UPDATE magiclink.links SET redirect_url = $2, ttl_seconds = 300 WHERE id = $1"
+    await owner.execute(sql, link.id, f"{BASE_URL}/in/x")
+    assert (await narrow.post(f"/v1/links/{link.id}/send", {"channel": "email"}))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "status"),
+    [("out@other.example", "new@shop.example", 403), ("in@shop.example", "new@other.example", 403),
+     ("in@shop.example", "new@shop.example", 200)],
+)  # fmt: skip
+async def test_nobody_is_moved_into_the_domains_of_the_key_or_out_of_them(
+    narrow: RunningIssuer, seeds: Seeds, before: str, after: str, status: int
+) -> None:
+    user_id = await seeds.user(narrow.app, before)
+    url, headers = f"{narrow.url}/v1/users/{user_id}", narrow.app.headers
+    async with narrow.session.patch(url, json={"email": after}, headers=headers) as response:
+        assert response.status == status
+    async with narrow.session.get(url, headers=headers) as response:
+        assert (await response.json())["email"] == (after if status == 200 else before)
+    async with narrow.session.patch(url, json={"metadata": {"a": 1}}, headers=headers) as response:
+        assert response.status == 200

@@ -1,5 +1,6 @@
 """What costs money is limited for each app and each recipient, fails closed, and charges nobody twice."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -194,6 +195,34 @@ async def test_an_event_over_the_limit_comes_again_later_and_holds_nobody_up(
     await intake.handle([issued])
     assert await links_of(owner, limited) == 1
     assert await owner.fetchval("SELECT count(*) FROM magiclink.outbox WHERE topic = $1", topic) == 1
+
+
+async def test_what_comes_later_may_have_any_key_and_comes_as_one_however_often_it_was_delivered(
+    intake: Intake, seeds: Seeds, owner: asyncpg.Connection
+) -> None:
+    app, topic = await seeds.app(texts_per_hour=1), f"requests-{uuid4()}"
+    first = requested(app, "one", email=None, channel="sms", phone=PHONE)
+    await intake.handle([record(first, 0, topic)])
+    second = requested(app, "two", email=None, channel="sms", phone="+12025550101")
+    again = [replace(record(second, offset, topic), key=b"a\0\xff") for offset in (1, 2, 3)]
+    await intake.handle(again)
+    keys = await owner.fetch("SELECT key FROM magiclink.outbox WHERE topic = $1", topic)
+    assert [row["key"] for row in keys] == ["a\ufffd"]
+
+
+async def test_what_has_come_back_for_a_month_is_put_aside(
+    intake: Intake, seeds: Seeds, owner: asyncpg.Connection
+) -> None:
+    app, topic = await seeds.app(texts_per_hour=1), f"requests-{uuid4()}"
+    values = [
+        requested(app, name, email=None, channel="sms", phone=f"+1202555010{name}") for name in ("1", "2")
+    ]
+    await intake.handle([record(values[0], 0, topic)])
+    tired = replace(record(values[1], 1, topic), headers=[("postponed", b"2000")])
+    assert await intake.handle([tired]) == 1
+    reason = await owner.fetchval("SELECT reason FROM magiclink.dead_letters WHERE topic = $1", topic)
+    assert reason.startswith("rate_limited")
+    assert await owner.fetchval("SELECT count(*) FROM magiclink.outbox WHERE topic = $1", topic) == 0
 
 
 async def test_without_redis_a_batch_of_texts_waits_and_loses_nothing(

@@ -1,4 +1,5 @@
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import aiohttp
 
@@ -185,6 +186,15 @@ async def test_a_key_makes_no_key_that_goes_further_than_itself(shop: Caller) ->
         refused = await maker.ask("POST", path, {**wanted, **wider})
         assert (refused.status, refused.code) == (403, "forbidden"), wider
     assert (await maker.ask("POST", path, {**wanted, **LIMITS})).status == 201
+
+
+async def test_a_key_makes_no_key_that_outlives_it(shop: Caller) -> None:
+    ends_at = datetime.now(UTC) + timedelta(days=1)
+    maker = await make_key(shop, scopes=["apps:write"], expires_at=ends_at.isoformat())
+    path, wanted = f"/v1/apps/{shop.app_id}/keys", {"name": "k", "scopes": ["apps:write"]}
+    for later in (None, (ends_at + timedelta(seconds=1)).isoformat()):
+        assert (await maker.ask("POST", path, {**wanted, "expires_at": later})).status == 403
+    assert (await maker.ask("POST", path, {**wanted, "expires_at": ends_at.isoformat()})).status == 201
 
 
 async def test_a_key_that_administers_apps_is_held_to_its_limits_too(operator: Caller, shop: Caller) -> None:

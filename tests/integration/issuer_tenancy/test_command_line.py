@@ -47,6 +47,8 @@ async def test_a_narrow_key_is_made_at_the_command_line(program: Program, shop: 
     key = json.loads(made.out)
     assert (key["types"], key["redirect_urls"]) == (["invite"], ["https://shop.example/in/*"])
     assert (key["max_ttl_seconds"], key["recipient_domains"]) == (600, ["shop.example"])
+    listed = (await program("keys", "list", "--app", shop.app_id)).out
+    assert "types=invite  redirect_urls=https://shop.example/in/*  max_ttl_seconds=600" in listed
     wrong = await program(
         "keys", "create", "--app", shop.app_id, "--name", "x", "--all-scopes", "--type", "logon", "--max-ttl", "1",
     )  # fmt: skip

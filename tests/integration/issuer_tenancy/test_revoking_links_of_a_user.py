@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.verifier.store import SQL as VERIFIER_SQL
 from shared.tokens import new_link_id
 from tests.integration.issuer_tenancy.bench import Caller
 
@@ -139,3 +140,40 @@ async def test_a_deleted_user_leaves_no_slots_and_no_counted_tries(shop: Caller)
     for table in ("heads", "passcode_days"):
         left = await shop.owner.fetch(f"SELECT user_id FROM magiclink.{table} WHERE app_id = $1", app)
         assert [row["user_id"] for row in left] == [other]
+
+
+async def test_deleting_a_user_whose_passcodes_are_tried_meanwhile_is_no_deadlock(shop: Caller) -> None:
+    user = await make_user(shop, email="ann@shop.example")
+    app, older, newer = (
+        UUID(shop.app_id),
+        await shop.seed_link(user_id=user),
+        await shop.seed_link(user_id=user),
+    )
+    await shop.owner.execute("UPDATE magiclink.links SET passcode_format = 'digits:6' WHERE id = $1", newer)
+    await shop.owner.execute(
+        "INSERT INTO magiclink.passcode_days VALUES ($1, $2, (now() AT TIME ZONE 'UTC')::date, 3)",
+        app,
+        UUID(user),
+    )
+    async with shop.owner.acquire() as connection, connection.transaction():
+        # The deletion waits for this row, with all that it locks before links in its hands.
+        await connection.execute("SELECT FROM magiclink.links WHERE id = $1 FOR UPDATE", older)
+        deleting = asyncio.create_task(shop.ask("DELETE", f"/v1/users/{user}"))
+        await _until_waiting(shop, 1)
+        guess = (newer, app, uuid4(), UUID(int=1))
+        trying = asyncio.create_task(shop.owner.fetch(VERIFIER_SQL.raise_tries, *guess))
+        await asyncio.wait([trying], timeout=0.3)
+    assert len(await trying) == 1
+    assert (await deleting).status == 204
+    assert await revoked_of(shop, older, newer) == [True, True]
+    assert not await shop.owner.fetch("SELECT FROM magiclink.passcode_days WHERE user_id = $1", UUID(user))
+
+
+async def _until_waiting(shop: Caller, backends: int) -> None:
+    """Wait until so many backends of this database wait for a lock."""
+    sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    for _ in range(100):
+        if await shop.owner.fetchval(sql) == backends:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("nobody waits")

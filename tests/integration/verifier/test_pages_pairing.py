@@ -203,7 +203,8 @@ async def test_a_link_that_is_over_or_not_to_be_paired_or_foreign_gets_no_ticket
     late = await seeds.link(app, lives_seconds=-1)
     used = await seeds.link(app)
     assert (await verifier.press(used.token)).status == 303
-    for link in (late, used):
+    without_key = await seeds.link(app, kid="Z")
+    for link in (late, used, without_key):
         answer = await ask(verifier, app, link)
         assert (answer.status, answer.code) == (409, "link_over")
     foreign = await ask(verifier, await seeds.app(), await seeds.link(app))

@@ -113,6 +113,17 @@ async def test_a_link_that_we_never_sent_asks_for_nothing(
     assert await asked_for(owner, link) == []
 
 
+async def test_a_link_of_a_deleted_user_names_nobody_and_asks_for_nothing(
+    verifier: RunningVerifier, app: SeededApp, seeds: Seeds, owner: asyncpg.Connection
+) -> None:
+    link = await sent_link(seeds, app)
+    await owner.execute("DELETE FROM magiclink.users WHERE id = $1", link.user_id)
+    answer = await renew(verifier, link)
+    assert answer.status == 404
+    assert "•••" not in answer.text
+    assert await asked_for(owner, link) == []
+
+
 async def test_another_site_cannot_press_it(
     verifier: RunningVerifier, app: SeededApp, seeds: Seeds, owner: asyncpg.Connection
 ) -> None:

@@ -289,6 +289,22 @@ async def test_the_same_attempt_again_is_one_try_and_after_a_resend_a_new_one(
     assert (await verifier.verify_passcode(app, passcode_of(link, epoch=1), **by_id(link))).status == 200
 
 
+async def test_the_right_passcode_sent_twice_at_once_under_one_key_is_answered_twice(
+    verifier: RunningVerifier, second_verifier: RunningVerifier, app: SeededApp, seeds: Seeds
+) -> None:
+    for _ in range(10):
+        link = await link_with_passcode(seeds, app)
+        passcode, holder = passcode_of(link), by_id(link)
+        answers = await asyncio.gather(
+            *(
+                running.verify_passcode(app, passcode, "one-key", **holder)
+                for running in (verifier, second_verifier) * 4
+            )
+        )
+        assert [answer.status for answer in answers] == [200] * 8
+        assert sum("Idempotency-Replayed" not in answer.headers for answer in answers) == 1
+
+
 class FailingPool:
     """Passes statements on, but loses the answer of, or never sends, the consuming one."""
 

@@ -48,6 +48,13 @@ def test_a_program_that_says_it_examines_mails_is_a_scanner_and_may_not(agent: s
         refuse_scanner({"User-Agent": agent})
 
 
+def test_the_browser_inside_an_app_that_has_a_robot_may_press_the_button() -> None:
+    agent = CHROME.replace("Safari/537.36", "Mobile Safari/537.36 Slack/24.11.20.0")
+    refuse_scanner({"User-Agent": agent, "Sec-Fetch-Site": "same-origin"})
+    with pytest.raises(ScannerRefused):
+        refuse_scanner({"User-Agent": f"{CHROME} Proofpoint", "Sec-Fetch-Site": "same-origin"})
+
+
 @pytest.mark.parametrize("agent", TOOLS)
 def test_a_script_is_told_apart_in_the_timeline_and_may_press_the_button(agent: str) -> None:
     assert visitor_of({"User-Agent": agent}, "GET") == "scanner"

@@ -59,6 +59,17 @@ WHERE (app_id, user_id, day) IN (
     LIMIT $1
 )
 
+-- name: drop_old_heads
+-- A slot is the app's own text, one an order perhaps: without this the table grows for ever. No link of these lives any more: none
+-- ends later than 60 days after its making.
+DELETE FROM magiclink.heads
+WHERE link_id IN (
+    SELECT link_id FROM magiclink.heads
+    WHERE link_id < magiclink.first_id(now() - interval '100 days')
+    ORDER BY link_id
+    LIMIT $1
+)
+
 -- name: hold_users
 -- Held until the commit against a change of the address and against deletion: a link must not go to an address that its user has just
 -- left, past the revocation that the change brings.

@@ -95,7 +95,12 @@ class Sweeper:
 
     async def keep_house(self) -> None:
         """Drop what is past its time, make the partitions of the weeks to come, look at the default partition."""
-        for block in (SQL.drop_expired_keys, SQL.drop_old_visits, SQL.drop_old_passcode_days):
+        for block in (
+            SQL.drop_expired_keys,
+            SQL.drop_old_visits,
+            SQL.drop_old_passcode_days,
+            SQL.drop_old_heads,
+        ):
             await self._drop(block)
         await self._pool.fetchval(SQL.ensure_partitions, _PARTITION_WEEKS)
         stray = await self._pool.fetchval(SQL.count_default_partition)

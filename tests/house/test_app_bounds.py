@@ -16,6 +16,7 @@ WITHOUT_CALLER = {
     "services/issuer/queries.sql": {
         "requeue_late": "the sweeper works for all apps; it moves leases and tells nobody",
         "oldest_queued": "the sweeper's look at a lane",
+        "drop_old_heads": "the sweeper drops by age, and tells nobody",
     },
     "services/key_rotation.sql": {
         "count_links_by_kid": "a key id belongs to all apps; the operator is told numbers, no link",

@@ -42,6 +42,7 @@ CREATE TABLE magiclink.heads (
     link_id uuid NOT NULL,
     PRIMARY KEY (app_id, user_id, type, slot)
 );
+CREATE INDEX heads_link ON magiclink.heads (link_id);
 
 CREATE FUNCTION magiclink.is_head(l magiclink.links) RETURNS boolean
     LANGUAGE sql STABLE

@@ -53,3 +53,18 @@ async def test_days_of_passcode_tries_go_after_30_days(
         app.id,
     )
     assert sorted(row["days"] for row in left) == [0, 29]
+
+
+async def test_slots_are_forgotten_when_none_of_their_links_can_live(
+    issuer_pool: Pool, seeds: Seeds, owner: asyncpg.Connection
+) -> None:
+    app = await seeds.app()
+    for days in (0, 99, 101, 400):
+        await owner.execute(
+            "INSERT INTO magiclink.heads (app_id, user_id, type, slot, link_id)"
+            " SELECT $1, $2, 'login', $3, magiclink.first_id(now() - make_interval(days => $4))",
+            app.id, new_link_id(), f"order-{days}", days,
+        )  # fmt: skip
+    await sweeper(issuer_pool).keep_house()
+    left = await owner.fetch("SELECT slot FROM magiclink.heads WHERE app_id = $1 ORDER BY slot", app.id)
+    assert [row["slot"] for row in left] == ["order-0", "order-99"]

@@ -50,13 +50,12 @@ def check_target(file: Path, *, to_terminal: bool) -> None:
 
 
 def write_secret(file: Path, text: str) -> None:
-    """Replace the file whole, keeping its mode, or write to standard output for `-`."""
+    """Replace the file whole, keeping its mode and owner, or write to standard output for `-`."""
     if str(file) == "-":
         click.echo(text)
         return
     try:
-        mode = file.stat().st_mode & 0o777
-        write_private(file, text + "\n")
-        file.chmod(mode)
+        # The file itself, not a link to it: services read the target.
+        write_private(file.resolve(), text + "\n", like=file.stat())
     except OSError as error:
         raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None

@@ -41,6 +41,7 @@ from shared.tokens import LinkRef, make_passcode, make_token
 log = structlog.get_logger()
 
 _AWAY_PAUSE_SECONDS = 0.5
+_ON_THE_WAY_SECONDS = 5.0
 # Product services are told of these; the others are steps on the way.
 _TOLD = frozenset({"accepted", "failed", "expired", "revoked"})
 
@@ -51,6 +52,10 @@ class LinkMaker:
 
     ring: KeyRing
     public_url: str
+
+    def knows(self, kid: str) -> bool:
+        """Whether links of this key id can be derived here."""
+        return all(self.ring.key(purpose, kid) is not None for purpose in ("link", "passcode"))
 
     def context(self, claimed: Claimed) -> MessageContext:
         row = claimed.row
@@ -77,9 +82,9 @@ class LinkMaker:
 
 
 def _stated_seconds(ttl_seconds: int, seconds_left: float) -> int:
-    """What a message says of the link's life: whole minutes, so that a second on the way does not make 15 minutes 14."""
-    minutes = round(seconds_left / 60)
-    return min(ttl_seconds, minutes * 60) if minutes > 1 else int(seconds_left)
+    """What a message says of the link's life, in whole minutes: a moment on the way does not make 15 minutes 14, no more is given."""
+    seconds = int(seconds_left + _ON_THE_WAY_SECONDS)
+    return min(ttl_seconds, seconds - seconds % 60) if seconds >= 60 else int(seconds_left)
 
 
 def _display_name(sender: str | None) -> str | None:
@@ -159,6 +164,10 @@ class Deliver:
             # An operator's omission is no fault of the recipient's: it waits until the link's life ends.
             return TryLater(f"no provider is configured for {claimed.facts.channel}")
         row = claimed.row
+        if not self._sending.links.knows(row["kid"]):
+            # A replica whose ring was not rolled out yet, or a key that leaked and was dropped by force: the link is over then,
+            # and its message with it when its life ends. Neither may stop the deliveries of all others.
+            return TryLater(f"the key ring holds no key {row['kid']}")
         try:
             content = self._sending.templates.render(
                 row["type"], row["template"], row["locale"], self._sending.links.context(claimed)

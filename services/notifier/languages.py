@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,6 +19,7 @@ _UNITS: tuple[tuple[Literal["day", "hour", "minute"], int], ...] = (
 _ONLY_THIS_UNIT = 1e12
 
 
+@lru_cache(maxsize=1_000)
 def language(locale: str) -> Locale | None:
     """Return what CLDR knows of `pt-BR` (or `pt_BR`), None for what is no locale."""
     try:
@@ -108,6 +110,7 @@ def _zone(name: str | None) -> tzinfo:
         return UTC
 
 
+@lru_cache(maxsize=1_000)
 def _written(locale: str) -> tuple[str, str | None] | None:
     found = language(locale)
     if found is None:

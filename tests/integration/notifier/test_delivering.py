@@ -350,3 +350,23 @@ async def test_a_template_that_does_not_exist_fails_the_message_and_no_other(
     await houses(Stand()).handle(record(bad), record(good))
     assert (await row_of(owner, bad))["status"] == "failed"
     assert (await row_of(owner, good))["status"] == "accepted"
+
+
+async def test_a_message_whose_key_is_not_in_the_ring_waits_and_stops_no_other(
+    houses: Callable[..., House], seeds: Seeds, owner: asyncpg.Connection
+) -> None:
+    # After `keys drop --force` on a key that leaked, or on a replica that was not rolled out yet.
+    message_id, other = await queued(seeds), await queued(seeds)
+    await owner.execute(
+        "UPDATE magiclink.links SET kid = 'x' WHERE id = (SELECT link_id FROM magiclink.messages WHERE id = $1)",
+        message_id,
+    )
+    channel = Stand()
+    house = houses(channel)
+    await house.handle(record(message_id), record(other))
+    watching = asyncio.create_task(house.lane.watch())
+    assert not (await asyncio.wait([watching], timeout=0.05))[0], "the service would stop"
+    watching.cancel()
+    assert [sent.message_id for sent in channel.sent] == [other]
+    row = await row_of(owner, message_id)
+    assert (row["status"], row["last_error"]) == ("queued", "the key ring holds no key x")

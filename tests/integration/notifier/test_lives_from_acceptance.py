@@ -188,6 +188,13 @@ async def test_the_cap_is_the_end_at_the_latest(
     assert 280 < left <= 300
 
 
+async def test_a_message_does_not_promise_more_than_is_left(
+    notifier: Notifier, seeds: Seeds, app: SeededApp
+) -> None:
+    await notifier.send(await seeds.link(app, lives_seconds=110, ttl_seconds=900), app)
+    assert "only for 1 minute." in notifier.provider.sent[-1].content.text
+
+
 async def test_other_links_live_from_their_issue(
     notifier: Notifier, seeds: Seeds, app: SeededApp, owner: asyncpg.Connection
 ) -> None:

@@ -59,13 +59,15 @@ class Crew:
         return False
 
 
-async def start_crew(folder: Path, count: int) -> Crew:
+async def start_crew(folder: Path, count: int, *, start_seconds: float = 0) -> Crew:
     ports = choose_unfixed(["http", "ops"])
     word_file = folder / "word"
     word_file.write_text("first")
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(STAND_IN), "parent", str(count), str(ports["http"]), str(ports["ops"]),
-        cwd=ROOT, env={**os.environ, "STAND_IN_WORD": str(word_file), "PYTHONPATH": str(ROOT)},
+        cwd=ROOT, env={
+            **os.environ, "STAND_IN_WORD": str(word_file), "STAND_IN_SECONDS": str(start_seconds), "PYTHONPATH": str(ROOT)
+        },
         stdout=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     return Crew(process, f"http://127.0.0.1:{ports['http']}/", f"http://127.0.0.1:{ports['ops']}", word_file)
@@ -187,6 +189,44 @@ async def test_sigterm_lets_requests_in_flight_end_and_leaves_nobody_behind(crew
     assert {answer["word"] for answer in await asyncio.gather(*slow)} == {"first"}
     assert await crew.process.wait() == 0
     assert not any(map(is_alive, workers))
+
+
+async def test_at_the_stop_who_comes_late_is_refused_at_once(crew: Crew) -> None:
+    # A queue that nobody reads would hold a client until the slowest request of others has ended.
+    slow = asyncio.create_task(crew.ask(seconds="3"))
+    await asyncio.sleep(0.3)
+    crew.process.terminate()
+    await asyncio.sleep(1)
+    assert not slow.done()
+    with pytest.raises(aiohttp.ClientConnectionError):
+        async with asyncio.timeout(1):
+            await crew.ask()
+    assert (await slow)["word"] == "first"
+
+
+async def test_sighup_during_the_start_is_not_forgotten(tmp_path: Path) -> None:
+    crew = await start_crew(tmp_path, 2, start_seconds=0.5)
+    read_mark = crew.word_file.with_name("started")
+
+    async def has_been_read() -> bool:
+        return await asyncio.to_thread(read_mark.exists)
+
+    try:
+        # The first worker has read the old word; the second one has not been started.
+        await crew.until(has_been_read)
+        crew.word_file.write_text("second")
+        crew.process.send_signal(signal.SIGHUP)
+        await crew.until(crew.is_ready)
+
+        async def all_anew() -> bool:
+            with suppress(aiohttp.ClientError):
+                return {(await crew.ask())["word"] for _ in range(20)} == {"second"}
+            return False
+
+        await crew.until(all_anew)
+    finally:
+        crew.process.terminate()
+        await crew.process.wait()
 
 
 async def test_workers_end_with_a_parent_that_was_killed(crew: Crew) -> None:

@@ -1,6 +1,7 @@
 """A service without a database, for tests of workers: `worker_stand_in.py [parent COUNT HTTP_PORT OPS_PORT]`.
 
-It answers with its process id and with the word it read from the file STAND_IN_WORD at its start; without a word it does not start.
+It answers with its process id and with the word it read from the file STAND_IN_WORD at its start; without a word it does not start. Between
+reading and serving it takes STAND_IN_SECONDS.
 """
 
 import asyncio
@@ -30,6 +31,8 @@ def read_word() -> str:
 
 async def start(service: Service) -> None:
     word = read_word()
+    Path(os.environ["STAND_IN_WORD"]).with_name("started").touch()
+    await asyncio.sleep(float(os.environ.get("STAND_IN_SECONDS", "0")))
 
     async def answer(request: web.Request) -> web.Response:
         await asyncio.sleep(float(request.query.get("seconds", "0")))

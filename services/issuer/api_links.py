@@ -107,7 +107,8 @@ class LinksApi:
         if link.message_id is not None:
             message = {"id": link.message_id, "channel": link.channel, "status": link.message_status}
         secrets: Mapping[str, Any] = {}
-        if call.caller.may("links:reveal"):
+        # A link whose key was dropped from the ring opens nothing any more: there is nothing to reveal.
+        if call.caller.may("links:reveal") and self.ring.key("link", link.kid) is not None:
             ref = LinkRef(link.kid, link.id)
             token = make_token(self.ring, link.id, link.kid)
             passcode = link.passcode_format and make_passcode(

@@ -65,6 +65,16 @@ async def let_time_pass(owner: asyncpg.Connection, link: Any, seconds: float = 3
     )  # fmt: skip
 
 
+async def test_a_link_whose_key_was_dropped_is_sent_and_shows_no_secret(
+    issuer: RunningIssuer, owner: asyncpg.Connection
+) -> None:
+    link = await unsent(issuer)
+    await owner.execute("UPDATE magiclink.links SET kid = 'z' WHERE id = $1", UUID(link["id"]))
+    status, body = await send(issuer, link["id"])
+    assert status == 200
+    assert not {"url", "token", "passcode"} & set(body["link"])
+
+
 async def give_phone(owner: asyncpg.Connection, issuer: RunningIssuer) -> None:
     await owner.execute(
         "UPDATE magiclink.users SET phone = $2 WHERE app_id = $1 AND email = 'ann@example.com'",

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from services.key_files import MasterSettings, read_secret
-from services.program_version import program_version
+from services.operator.key_files import MasterSettings, read_secret
+from services.operator.program_version import program_version
 from shared.command_line import AS_JSON, examples, show
 from shared.keys import MASTER, SERVICE_PURPOSES, KeyRing, KeyRingInvalid, derive_ring, new_master
 from shared.settings import PREFIX, ServiceSettings, SettingsProblem, load_settings
@@ -35,7 +35,7 @@ class LazyGroup(click.Group):
         return command
 
 
-_TOP = {"check": "services.service_check:check_command"}
+_TOP = {"check": "services.operator.service_check:check_command"}
 
 
 @click.group(cls=LazyGroup, lazy=_TOP, context_settings={"max_content_width": 110})
@@ -126,7 +126,7 @@ def version(*, as_json: bool) -> None:
 @AS_JSON
 def settings(names: tuple[str, ...], *, markdown: bool, as_json: bool) -> None:
     """Print every setting with its type, its default and what it does: of SERVICE, of a command, or of all."""
-    reference = import_module("services.settings_reference")
+    reference = import_module("services.operator.settings_reference")
     wanted = names or tuple(reference.MODELS)
     unknown = [name for name in wanted if name not in reference.MODELS]
     if unknown:
@@ -146,12 +146,12 @@ _KEYS = {
     "create": "services.issuer.admin:create_key_command",
     "list": "services.issuer.admin:list_keys_command",
     "revoke": "services.issuer.admin:revoke_key_command",
-    "rotate": "services.key_commands:rotate_command",
-    "drop": "services.key_commands:drop_command",
-    "status": "services.key_commands:status_command",
-    "signing": "services.key_commands:signing_group",
+    "rotate": "services.operator.key_commands:rotate_command",
+    "drop": "services.operator.key_commands:drop_command",
+    "status": "services.operator.key_commands:status_command",
+    "signing": "services.operator.key_commands:signing_group",
 }
-_DLQ = {name: f"services.dlq:{name}_command" for name in ("list", "show", "replay", "drop")}
+_DLQ = {name: f"services.operator.dlq:{name}_command" for name in ("list", "show", "replay", "drop")}
 
 
 @cli.group(cls=LazyGroup, lazy=_DLQ)

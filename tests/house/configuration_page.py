@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from services.settings_reference import markdown
+from services.operator.settings_reference import markdown
 from tests.house.tree import ROOT
 
 PAGE = ROOT / "docs" / "configuration.md"

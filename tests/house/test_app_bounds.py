@@ -18,10 +18,10 @@ WITHOUT_CALLER = {
         "oldest_queued": "the sweeper's look at a lane",
         "drop_old_heads": "the sweeper drops by age, and tells nobody",
     },
-    "services/key_rotation.sql": {
+    "services/operator/key_rotation.sql": {
         "count_links_by_kid": "a key id belongs to all apps; the operator is told numbers, no link",
     },
-    "services/service_check.sql": {
+    "services/operator/service_check.sql": {
         "find_newest_table": "asks the catalogue whether a table is there, and reads no row of it",
     },
     "services/notifier/queries.sql": {

@@ -1,6 +1,6 @@
 """The page of settings is what the settings classes say."""
 
-from services.settings_reference import MODELS
+from services.operator.settings_reference import MODELS
 from tests.house.configuration_page import PAGE, page
 
 

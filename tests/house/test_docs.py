@@ -14,7 +14,7 @@ import pytest
 
 from services.cli import cli
 from services.dev.plan import SERVICES
-from services.settings_reference import MODELS, settings_of
+from services.operator.settings_reference import MODELS, settings_of
 from shared.settings import PREFIX
 from tests.house.tree import ROOT
 

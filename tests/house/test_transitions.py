@@ -37,7 +37,7 @@ TRANSITIONS = {
     "services.issuer.api_keys": "API keys",
     "services.issuer.users": "users",
     "services.issuer.admin": "apps and keys, for the operator at the command line",
-    "services.dead_letters": "dead letters, replayed or dropped by the operator at the command line",
+    "services.operator.dead_letters": "dead letters, replayed or dropped by the operator at the command line",
 }
 # Statements as functions, which the transitions call within their own transaction.
 STORES = {

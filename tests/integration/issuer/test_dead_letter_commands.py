@@ -7,13 +7,13 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from services.dead_letters import CHUNK_ROWS
 from services.dev.postgres import SUPERUSER, Postgres
 from services.issuer.intake import EVENT_TYPE, Intake
 from services.issuer.issue import Issue
 from services.issuer.lanes import Lanes
 from services.issuer.policy import Apps
 from services.issuer.store import SQL, IssuerStore
+from services.operator.dead_letters import CHUNK_ROWS
 from shared.bus import LINK_REQUESTS, Event, encode_event
 from shared.cache import Cache
 from shared.consumer import Record

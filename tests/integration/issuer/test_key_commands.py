@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from services.dev.postgres import SUPERUSER, Postgres
-from services.signing_rotation import KEEP_SECONDS, RETIRED
+from services.operator.signing_rotation import KEEP_SECONDS, RETIRED
 from services.verifier.signing_keys import SigningKeys
 from shared.keys import new_master
 from tests.programs import Ended, Program

@@ -9,9 +9,9 @@ from uuid import UUID
 import click
 import orjson
 
-from services import dead_letters
-from services.dead_letters import Filter, Replayed
 from services.issuer.admin import run_on_pool
+from services.operator import dead_letters
+from services.operator.dead_letters import Filter, Replayed
 from shared.command_line import AS_JSON, YES, Moment, ask_first, examples, printable, progress, show
 
 _ID = "01912d68-783e-7a03-8467-5661c1243ad4"

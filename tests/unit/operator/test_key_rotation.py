@@ -1,6 +1,6 @@
 import pytest
 
-from services.key_rotation import RotationRefused, activate, drop, kids_of, stage, staged_kid
+from services.operator.key_rotation import RotationRefused, activate, drop, kids_of, stage, staged_kid
 from shared.idempotency import hash_body
 from shared.keys import KIDS, SERVICE_PURPOSES, KeyRing, derive_ring, new_master
 from shared.tokens import LinkRef, attempt_id, make_grant, make_passcode, make_token, new_link_id, read_token

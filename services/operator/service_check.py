@@ -8,8 +8,8 @@ import asyncpg
 import click
 
 from services.notifier.settings import NotifierSettings
-from services.settings_reference import MODELS
-from services.settings_reference import SERVICES as NAMES
+from services.operator.settings_reference import MODELS
+from services.operator.settings_reference import SERVICES as NAMES
 from shared.bus import ping_broker
 from shared.cache import Cache
 from shared.command_line import AS_JSON, examples, show

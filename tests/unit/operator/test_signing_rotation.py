@@ -1,8 +1,8 @@
 import orjson
 import pytest
 
-from services.key_rotation import RotationRefused
-from services.signing_rotation import (
+from services.operator.key_rotation import RotationRefused
+from services.operator.signing_rotation import (
     JWKS_SECONDS,
     KEEP_SECONDS,
     activate,

@@ -1,4 +1,4 @@
-"""Rotation of the keys that sign JWTs, in the same two steps as the master ring (`services.key_rotation`).
+"""Rotation of the keys that sign JWTs, in the same two steps as the master ring (`services.operator.key_rotation`).
 
 Products fetch the JWK Set and keep it a while, so a key must be published before it signs, and stay published until the last
 JWT of it has ended. The private JWK Set carries the marks `staged_at` and `retired_at` (Unix seconds); the verifier
@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from services.key_rotation import RotationRefused
+from services.operator.key_rotation import RotationRefused
 from services.verifier.signing_keys import SigningKeys, generate_signing_keys
 
 # How long a JWT lives, and how long a product may keep the JWK Set.

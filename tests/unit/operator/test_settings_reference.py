@@ -1,6 +1,6 @@
 import pytest
 
-from services.settings_reference import MODELS, SERVICES, markdown, settings_of, text
+from services.operator.settings_reference import MODELS, SERVICES, markdown, settings_of, text
 from shared.settings import PREFIX
 
 ALL = [(name, setting) for name in MODELS for setting in settings_of(name)]

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from services import key_rotation, signing_rotation
 from services.issuer.admin import run_on_pool
-from services.key_files import FILE, PRINT, check_target, read_secret, write_secret
-from services.key_rotation import Need, RotationRefused
+from services.operator import key_rotation, signing_rotation
+from services.operator.key_files import FILE, PRINT, check_target, read_secret, write_secret
+from services.operator.key_rotation import Need, RotationRefused
 from services.verifier.signing_keys import SigningKeysInvalid, generate_signing_keys
 from shared.clock import wall
 from shared.command_line import AS_JSON, examples, show

@@ -6,8 +6,8 @@ from typing import Any
 
 from services.issuer.admin import DatabaseSettings
 from services.issuer.settings import IssuerSettings
-from services.key_files import MasterSettings
 from services.notifier.settings import NotifierSettings
+from services.operator.key_files import MasterSettings
 from services.verifier.settings import VerifierSettings
 from shared.settings import PREFIX, PrefixedSettings
 

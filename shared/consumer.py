@@ -46,7 +46,23 @@ async def consume_batches(
     any other failure is raised: nothing is skipped. Give `flood` where readiness shall name it.
     """
     flood = flood or FloodLimit(subscription.topic, settings.dead_letters_per_minute)
-    consumer = AIOKafkaConsumer(
+    consumer = await _started(settings, subscription)
+    try:
+        # No batch larger than a minute's worth: whoever waits longer than `max_poll_interval_ms` loses the partitions.
+        most = min(subscription.batch, flood.per_minute)
+        while True:
+            await flood.pass_on()
+            batches = await consumer.getmany(timeout_ms=1_000, max_records=most)
+            records = [record for batch in batches.values() for record in batch]
+            if records:
+                flood.count(await _handle_until_done(handle, records, subscription))
+                await _commit(consumer, {at: batch[-1].offset + 1 for at, batch in batches.items() if batch})
+    finally:
+        await _stop(consumer, subscription)
+
+
+def _new_consumer(settings: KafkaSettings, subscription: Subscription) -> Consumer:
+    return AIOKafkaConsumer(
         subscription.topic,
         **connection_options(settings),
         group_id=subscription.group,
@@ -59,35 +75,33 @@ async def consume_batches(
         metadata_max_age_ms=30_000,
         fetch_max_wait_ms=settings.kafka_fetch_wait_ms,
     )
-    try:
-        await _start(consumer, subscription)
-        # No batch larger than a minute's worth: whoever waits longer than `max_poll_interval_ms` loses the partitions.
-        most = min(subscription.batch, flood.per_minute)
-        while True:
-            await flood.pass_on()
-            batches = await consumer.getmany(timeout_ms=1_000, max_records=most)
-            records = [record for batch in batches.values() for record in batch]
-            if records:
-                flood.count(await _handle_until_done(handle, records, subscription))
-                await _commit(consumer, {at: batch[-1].offset + 1 for at, batch in batches.items() if batch})
-    finally:
-        # aiokafka may wait for a dead broker for ever.
-        try:
-            async with asyncio.timeout(_STOP_SECONDS):
-                await consumer.stop()
-        except (TimeoutError, KafkaError) as error:
-            log.warning("consumer_stop_failed", topic=subscription.topic, reason=type(error).__name__)
 
 
-async def _start(consumer: Consumer, subscription: Subscription) -> None:
-    for tries in range(1_000_000):
+async def _started(settings: KafkaSettings, subscription: Subscription) -> Consumer:
+    """Return a consumer whose broker answers. Each try has a new one: one that got half way cannot be started again."""
+    tries = 0
+    while True:
+        consumer = _new_consumer(settings, subscription)
         try:
             await consumer.start()
-        except KafkaError as error:
+        except BaseException as error:
+            await _stop(consumer, subscription)
+            if not isinstance(error, KafkaError):
+                raise
             log.warning("broker_away", topic=subscription.topic, reason=type(error).__name__)
-            await asyncio.sleep(_PAUSES_SECONDS[min(tries, len(_PAUSES_SECONDS) - 1)])
         else:
-            return
+            return consumer
+        await asyncio.sleep(_PAUSES_SECONDS[min(tries, len(_PAUSES_SECONDS) - 1)])
+        tries += 1
+
+
+async def _stop(consumer: Consumer, subscription: Subscription) -> None:
+    # aiokafka may wait for a dead broker for ever.
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await consumer.stop()
+    except (TimeoutError, KafkaError) as error:
+        log.warning("consumer_stop_failed", topic=subscription.topic, reason=type(error).__name__)
 
 
 async def _handle_until_done(handle: Handle, records: list[Record], subscription: Subscription) -> int:

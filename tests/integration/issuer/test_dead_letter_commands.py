@@ -56,7 +56,7 @@ def requested(app: SeededApp, offset: int) -> Record:
 
 async def letters_of(owner: asyncpg.Connection, app: SeededApp) -> list[asyncpg.Record]:
     return await owner.fetch(
-        "SELECT * FROM magiclink.dead_letters WHERE convert_from(value, 'UTF8') LIKE $1 ORDER BY id",
+        "SELECT * FROM magiclink.dead_letters WHERE encode(value, 'escape') LIKE $1 ORDER BY id",
         f"%{app.id}%",
     )
 
@@ -68,7 +68,7 @@ async def links_of(owner: asyncpg.Connection, app: SeededApp) -> int:
 async def relayed(owner: asyncpg.Connection, app: SeededApp) -> list[Record]:
     """Take what a relay would send to the topic of link requests, as the consumer would get it."""
     rows = await owner.fetch(
-        "DELETE FROM magiclink.outbox WHERE topic = $1 AND convert_from(value, 'UTF8') LIKE $2 RETURNING *",
+        "DELETE FROM magiclink.outbox WHERE topic = $1 AND encode(value, 'escape') LIKE $2 RETURNING *",
         LINK_REQUESTS,
         f"%{app.id}%",
     )

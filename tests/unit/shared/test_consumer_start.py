@@ -10,7 +10,7 @@ from shared.consumer import Record, Subscription, consume_batches
 from shared.settings import KafkaSettings
 
 
-class Done(Exception):
+class Done(Exception):  # noqa: N818 - no error, the end
     """Ends the loop of the test."""
 
 

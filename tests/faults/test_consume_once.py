@@ -191,13 +191,13 @@ async def _everything_settles(
 ) -> None:
     """Ask again with the same attempts: each link has one winner, and whoever was told 200 is still told so."""
     for token, attempts in keys.items():
-        winners = set()
+        told_now: dict[str, str] = {}
         for number, key in enumerate(attempts):
             status, body = await house.verify(token, replica=number + 1, key=key)
             assert status in (200, 409), body
-            if status == 200:
-                winners.add(key)
-        assert len(winners) == 1, f"{len(winners)} winners"
+            told_now[key] = "won" if status == 200 else body["code"]
+        winners = {key for key, told in told_now.items() if told == "won"}
+        assert len(winners) == 1, f"before {first[token]}, now {told_now}"
         won = {key for key, told in first[token].items() if told == "won"}
         assert won <= winners, "an attempt that was told it had won lost afterwards"
         lost = {key for key, told in first[token].items() if told == "link_consumed"}

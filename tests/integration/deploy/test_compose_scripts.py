@@ -31,8 +31,8 @@ def run(
 
 
 def make_secrets(folder: Path) -> str:
-    program = f"{sys.executable} -m services.cli"
-    done = run([str(COMPOSE / "make-secrets"), str(folder)], {"MAGICLINK": program})
+    program = Path(sys.executable).with_name("magiclink")
+    done = run([str(COMPOSE / "make-secrets"), str(folder)], {"MAGICLINK": str(program)})
     assert done.returncode == 0, done.stderr
     return done.stdout
 

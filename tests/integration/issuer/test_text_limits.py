@@ -143,7 +143,7 @@ async def test_looking_into_a_bucket_takes_nothing(cache: Cache) -> None:
     level = await closed.peek(who)
     assert level is not None
     assert level.left == 0
-    assert 1700 < level.wait_seconds <= 1800
+    assert 1700 < level.wait_seconds < 1801  # the bucket rounds up to a millisecond
 
 
 async def test_a_bucket_gives_what_it_has_and_takes_back_no_more_than_it_holds(cache: Cache) -> None:

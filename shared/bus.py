@@ -63,6 +63,18 @@ class EventInvalid(ValueError):  # noqa: N818 - states the fact
     """The bytes are no CloudEvent this service takes. The message names the attribute and the rule, no content."""
 
 
+def refuse_old(event: Event, now: float, most_days: int) -> None:
+    """Raise `EventInvalid` for an event older than the retention of keys: a redelivery could not be told from a new one.
+
+    `now` in Unix seconds. A `time` without an offset is UTC; an event without one cannot be told to be old.
+    """
+    if event.time is None:
+        return
+    moment = event.time if event.time.tzinfo else event.time.replace(tzinfo=UTC)
+    if now - moment.timestamp() > most_days * 86400:
+        raise EventInvalid(f"time: older than {most_days} days")
+
+
 def encode_event(event: Event) -> bytes:
     """Return the structured JSON form."""
     attributes = {

@@ -54,7 +54,7 @@ async def put_aside(connection: Connection, refused: list[Refused]) -> None:
 
 
 def _row(item: Refused) -> OutboxRow:
-    key = _text(item.record.key or b"")
+    key = storable_text(item.record.key)
     return OutboxRow(
         "events", f"{item.record.topic}.dlq", key, item.record.value or b"", None, _headers(item)
     )
@@ -62,7 +62,7 @@ def _row(item: Refused) -> OutboxRow:
 
 def _headers(item: Refused) -> dict[str, str]:
     return {
-        **{_text(name): _text(value) for name, value in item.record.headers or ()},
+        **{storable_text(name): storable_text(value) for name, value in item.record.headers or ()},
         "dlq-reason": item.reason,
         "dlq-topic": item.record.topic,
         "dlq-partition": str(item.record.partition),
@@ -70,7 +70,9 @@ def _headers(item: Refused) -> dict[str, str]:
     }
 
 
-def _text(value: str | bytes | None) -> str:
-    # Whoever wrote the record chose its header names too, and may leave a value out (null).
+def storable_text(value: str | bytes | None) -> str:
+    """Return the text of a record's key, header name or header value as the outbox can hold it."""
+    # Whoever wrote the record chose all of them, and may leave a value out (null): what the table does not take would stop the
+    # partition for ever.
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""
     return text.replace("\0", "")

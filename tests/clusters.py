@@ -168,6 +168,23 @@ async def running_house(data_dir: Path, plan: Plan | None = None) -> AsyncIterat
         await cluster.stop()
 
 
+async def start_stopped_stores(house: House) -> None:
+    """Start PostgreSQL and Redis again where a test left them broken."""
+    for name in ("postgres", "redis"):
+        if not house.cluster.part(name).running:
+            await house.cluster.start_part(name)
+
+
+async def until_verifiers_ready(house: House) -> None:
+    """Wait until both verifiers have their database again."""
+    for name in ("verifier", "verifier-2"):
+        for _ in range(100):
+            async with house.session.get(f"{house.cluster.ops_url(name)}/readyz") as response:
+                if response.status == 200:
+                    break
+            await asyncio.sleep(0.1)
+
+
 def code_of(location: str) -> str:
     """Return the grant in a redirect."""
     return parse_qs(urlsplit(location).query)["code"][0]

@@ -1,7 +1,6 @@
 """Apps and keys at the command line. The operator has the database itself, so these commands reach every app."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from services.issuer.apps import create_app, find_app, list_apps
 from services.issuer.paging import PageQuery
 from services.issuer.tenancy import SQL, Reach
 from shared.api_keys import SCOPES
-from shared.command_line import examples
+from shared.command_line import AS_JSON, examples, show
 from shared.database import Connection, Database, Pool, create_pool, is_away
 from shared.errors import Invalid, Refusal
 from shared.settings import PrefixedSettings, load_settings
@@ -28,7 +27,6 @@ T = TypeVar("T")
 _EVERY_APP = Reach(UUID(int=0), every_app=True)
 # A table, column or schema that is not there yet.
 _NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError)
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class DatabaseSettings(PrefixedSettings):
@@ -116,7 +114,7 @@ async def _run(url: str, work: Callable[[Pool], Awaitable[T]]) -> T:
 @click.option("--base-url", metavar="URL", help="The product's site; links may lead to any path under it.")
 @click.option("--default-redirect", metavar="URL", help="Where a link leads that names nothing.")
 @click.option("--intake", is_flag=True, help="Take link requests for this app from Kafka.")
-@_JSON
+@AS_JSON
 def create_app_command(name: str, *, as_json: bool, intake: bool, **urls: Any) -> None:
     """Make an app named NAME: a tenant with its own users, keys and links."""
     allow_http = _allows_http()
@@ -130,17 +128,21 @@ def create_app_command(name: str, *, as_json: bool, intake: bool, **urls: Any) -
     app = run_on_database(
         lambda connection: create_app(connection, app_settings(values, allow_http=allow_http))
     )
-    _print(app, as_json, f"app {app['id']} ({app['name']}) was made")
+    show(app, f"app {app['id']} ({app['name']}) was made", as_json=as_json)
 
 
 @click.command("list", epilog=examples("apps list --json"))
-@_JSON
+@AS_JSON
 def list_apps_command(*, as_json: bool) -> None:
     """List the apps."""
     apps = run_on_database(
         lambda connection: _all_pages(lambda query: list_apps(connection, _EVERY_APP, query))
     )
-    _print(apps, as_json, "\n".join(f"{app['id']}  {app['name']}" for app in apps) or "there is no app yet")
+    show(
+        apps,
+        "\n".join(f"{app['id']}  {app['name']}" for app in apps) or "there is no app yet",
+        as_json=as_json,
+    )
 
 
 @click.command(
@@ -164,7 +166,7 @@ def list_apps_command(*, as_json: bool) -> None:
 )
 @click.option("--recipient-domain", "recipient_domains", multiple=True, metavar="DOMAIN",
               help="Send to e-mail addresses in this domain only, and to no phone. May be given again.")  # fmt: skip
-@_JSON
+@AS_JSON
 def create_key_command(
     *, app_id: UUID, name: str, scopes: tuple[str, ...], as_json: bool, **more: Any
 ) -> None:
@@ -183,7 +185,7 @@ def create_key_command(
     key = run_on_database(
         lambda connection: create_key(connection, app_id, key_settings(values, allow_http=_allows_http()))
     )
-    _print(key, as_json, key["key"])
+    show(key, key["key"], as_json=as_json)
 
 
 _LIMITS = ("types", "redirect_urls", "max_ttl_seconds", "recipient_domains")
@@ -191,7 +193,7 @@ _LIMITS = ("types", "redirect_urls", "max_ttl_seconds", "recipient_domains")
 
 @click.command("list", epilog=examples("keys list --app 01912d68-783e-7a03-8467-5661c1243ad4"))
 @click.option("--app", "app_id", type=click.UUID, required=True, help="The app's id.")
-@_JSON
+@AS_JSON
 def list_keys_command(*, app_id: UUID, as_json: bool) -> None:
     """List an app's keys: prefixes, scopes and limits, never a key."""
 
@@ -200,7 +202,7 @@ def list_keys_command(*, app_id: UUID, as_json: bool) -> None:
         return await _all_pages(lambda query: list_keys(connection, app_id, query))
 
     keys = run_on_database(read)
-    _print(keys, as_json, "\n".join(map(_key_line, keys)) or "the app has no key yet")
+    show(keys, "\n".join(map(_key_line, keys)) or "the app has no key yet", as_json=as_json)
 
 
 @click.command("revoke", epilog=examples("keys revoke 01912d68-783e-7a03-8467-5661c1243ad4"))
@@ -240,11 +242,3 @@ def _key_line(key: dict[str, Any]) -> str:
 
 def _words(limit: Any) -> str:
     return ",".join(limit) if isinstance(limit, list) else str(limit)
-
-
-def _print(value: Any, as_json: bool, text: str) -> None:  # noqa: FBT001 - the flag as it was given
-    click.echo(json.dumps(value, default=_plain, ensure_ascii=False) if as_json else text)
-
-
-def _plain(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)

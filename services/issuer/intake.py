@@ -6,7 +6,6 @@ Offsets are committed after the transaction (shared.consumer).
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import orjson
 from pydantic import ValidationError
@@ -17,7 +16,7 @@ from services.issuer.orders import Guard, Order
 from services.issuer.policy import Apps, draft_link
 from services.issuer.postponing import Postponed, pause_seconds, waited_too_long
 from services.issuer.store import IssuerStore
-from shared.bus import Event, EventInvalid, decode_event
+from shared.bus import Event, EventInvalid, decode_event, refuse_old
 from shared.clock import Clock, wall
 from shared.consumer import Record, request_id_of
 from shared.database import is_away
@@ -101,9 +100,7 @@ class Intake:
             raise EventInvalid(f"type: expected {EVENT_TYPE}")
         if len(event.id) > _MAX_ATTRIBUTE or len(event.source) > _MAX_ATTRIBUTE:
             raise EventInvalid(f"id, source: at most {_MAX_ATTRIBUTE} characters")
-        # Past the retention of keys a redelivery could not be told from a new event.
-        if event.time is not None and self.clock() - _seconds(event.time) > self.retention_days * 86400:
-            raise EventInvalid(f"time: older than {self.retention_days} days")
+        refuse_old(event, self.clock(), self.retention_days)
         try:
             return RequestedLink.model_validate(event.data)
         except ValidationError as error:
@@ -167,7 +164,3 @@ def _distinct(items: list[Requested]) -> tuple[list[Requested], list[Requested]]
 def _canonical(event: Event) -> bytes:
     # A producer's retry may spell the same data in another order; only the meaning counts.
     return orjson.dumps(event.data, option=orjson.OPT_SORT_KEYS)
-
-
-def _seconds(moment: datetime) -> float:
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -50,6 +50,18 @@ def link_problems(limits: KeyLimits, link: Row, *, allow_http: bool) -> list[Fie
     return problems
 
 
+def channel_problems(limits: KeyLimits, channel: str, recipient: str | None) -> list[FieldProblem]:
+    """Return why a key may not send to the address that a link's user has today, by this channel."""
+    domains = limits.recipient_domains
+    if domains is not None and channel != "email":
+        return [_no_texts()]
+    if domains is not None and recipient is not None and domain_of(recipient) not in domains:
+        return [
+            FieldProblem("channel", _DOMAIN_RULE, "the user's address is outside the domains of this key")
+        ]
+    return []
+
+
 def wider_limits(granted: KeyLimits, own: KeyLimits) -> list[str]:
     """Return the limits by which a key would go further than the one that makes it."""
     return [
@@ -100,9 +112,13 @@ def _past_domains(domains: frozenset[str], request: LinkRequest) -> Iterator[Fie
             "phone", _DOMAIN_RULE, f"this key reaches e-mail addresses in {_listed(domains)} only"
         )
     elif request.channel in ("sms", "whatsapp"):
-        yield FieldProblem("channel", _DOMAIN_RULE, "this key reaches e-mail addresses only")
+        yield _no_texts()
     if request.email is not None and domain_of(request.email) not in domains:
         yield FieldProblem("email", _DOMAIN_RULE, f"is outside the domains of this key: {_listed(domains)}")
+
+
+def _no_texts() -> FieldProblem:
+    return FieldProblem("channel", _DOMAIN_RULE, "this key reaches e-mail addresses only")
 
 
 def _is_part(granted: frozenset[str] | None, own: frozenset[str] | None) -> bool:

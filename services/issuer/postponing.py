@@ -8,6 +8,7 @@ from typing import Final
 import orjson
 
 from shared.consumer import Record, request_id_of
+from shared.dead_letters import storable_text
 from shared.errors import RateLimited
 
 _TIMES: Final = "postponed"
@@ -27,8 +28,7 @@ class Postponed:
 
     @property
     def key(self) -> str:
-        # Whoever wrote the record chose its key: what the table does not take would stop the partition for ever.
-        return (self.record.key or b"").decode("utf-8", "replace").replace("\0", "")
+        return storable_text(self.record.key)
 
     @property
     def headers(self) -> str:

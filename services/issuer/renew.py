@@ -6,7 +6,6 @@ another address, and a request that leads to nothing is no fault: it is counted 
 """
 
 from dataclasses import replace
-from datetime import UTC
 from typing import Final, Literal
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from services.issuer.lanes import Lanes
 from services.issuer.orders import Guard, Order, Receipt
 from services.issuer.policy import App, Apps, Draft, draft_link
 from services.issuer.store import SQL, IssuerStore
-from shared.bus import Event, EventInvalid, decode_event
+from shared.bus import EventInvalid, decode_event, refuse_old
 from shared.clock import Clock, wall
 from shared.consumer import Record, request_id_of
 from shared.database import Row, is_away
@@ -34,7 +33,7 @@ from shared.metrics import RENEWALS
 log = structlog.get_logger()
 
 EVENT_TYPE: Final = "magiclink.link.renewal_requested.v1"
-KEEP_SECONDS: Final = 30 * 86400.0
+KEEP_DAYS: Final = 30
 
 Verdict = Literal[
     "issued", "replayed", "unknown", "not_expired", "not_sent", "address_changed", "limited", "refused"
@@ -87,9 +86,7 @@ class Renewals:
         event = decode_event(record.value)
         if event.type != EVENT_TYPE:
             raise EventInvalid(f"type: expected {EVENT_TYPE}")
-        if self._is_late(event):
-            # By now the key is forgotten that would tell a redelivery from a new event.
-            raise EventInvalid(f"time: older than {KEEP_SECONDS / 86400:.0f} days")
+        refuse_old(event, self.clock(), KEEP_DAYS)
         try:
             wanted = RenewalRequested.model_validate(event.data)
         except ValidationError as error:
@@ -97,12 +94,6 @@ class Renewals:
         if event.id != f"{wanted.link_id}.renewal":
             raise EventInvalid("id: expected `<data.link_id>.renewal`")
         return wanted
-
-    def _is_late(self, event: Event) -> bool:
-        if event.time is None:
-            return False
-        moment = event.time if event.time.tzinfo else event.time.replace(tzinfo=UTC)
-        return self.clock() - moment.timestamp() > KEEP_SECONDS
 
     async def _renew(self, wanted: RenewalRequested, request_id: str) -> Verdict:
         old = await self._store.pool.fetchrow(
@@ -127,7 +118,7 @@ class Renewals:
             "renewal",
             str(wanted.link_id),
             hash_body(self._ring, EVENT_TYPE, wanted.link_id.bytes),
-            KEEP_SECONDS,
+            KEEP_DAYS * 86400.0,
         )
         order = Order(wanted.app_id, [draft], guard, "renewal", {"x-request-id": request_id})
         (receipt,) = await self._issue.issue_together([order])

@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from services.issuer.idempotency import Answered, Work
+from services.issuer.reach import address_of
 from services.issuer.revoke import revoke_waiting
 from services.issuer.sending import (
     Asker,
@@ -100,7 +101,7 @@ def _refuse_flood(link: Row, last: Row) -> None:
 
 def _refuse_other_proof(link: Row, channel: str) -> None:
     # Both messages hold one link: whoever redeemed the e-mail's would have "verified" a phone that is not theirs.
-    proves = "email" if channel == "email" else "phone"
+    proves = address_of(channel)
     if link["type"] == "verify_identifier" and link["verifies"] != proves:
         words = f"this link verifies the user's {link['verifies']}: make another one to verify the {proves}"
         raise Invalid([FieldProblem("channel", "proves_another_address", words)])

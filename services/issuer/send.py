@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.issuer.idempotency import Answered, Work
+from services.issuer.reach import address_of
 from services.issuer.sending import (
     Asker,
     Letter,
@@ -90,4 +91,4 @@ def _verified_by(link: Row, channel: str) -> str | None:
     """Consumption proves the address that the link went to."""
     if link["type"] != "verify_identifier":
         return None
-    return "email" if channel == "email" else "phone"
+    return address_of(channel)

@@ -9,20 +9,20 @@ from uuid import UUID
 import orjson
 
 from services.issuer.idempotency import Answered, Once, Work
-from services.issuer.key_limits import link_problems
+from services.issuer.key_limits import channel_problems, link_problems
 from services.issuer.lanes import Lanes
 from services.issuer.new_links import SOURCE
 from services.issuer.orders import Guard, Issued
 from services.issuer.policy import App
+from services.issuer.reach import address_missing, address_of
 from services.issuer.tenancy import SQL
 from services.issuer.text_limits import TextLimits
 from shared import outbox
 from shared.database import Connection, Row
-from shared.errors import FieldProblem, Invalid, LinkOver, NotFound
+from shared.errors import Invalid, LinkOver, NotFound
 from shared.http.routes import KeyLimits
 from shared.messages import MessageFacts, Queueing, queued_row
 from shared.outbox import OutboxBell
-from shared.recipients import domain_of
 from shared.tokens import new_link_id
 
 SendingChannel = Literal["email", "sms", "whatsapp"]
@@ -101,14 +101,12 @@ async def find_recipient(connection: Connection, asker: Asker, link: Row, channe
     Raises `Invalid` with everything that is wrong with sending this link by this channel.
     """
     user = await connection.fetchrow(SQL.find_user, asker.app.id, link["user_id"])
-    recipient: str | None = None if user is None else user["email" if channel == "email" else "phone"]
+    recipient: str | None = None if user is None else user[address_of(channel)]
     allow_http = asker.app.redirects.allow_http
     problems = link_problems(asker.limits, link, allow_http=allow_http)
-    problems += _past_domains(asker.limits, channel, recipient)
+    problems += channel_problems(asker.limits, channel, recipient)
     if recipient is None:
-        needs = "an e-mail address" if channel == "email" else "a phone number"
-        words = f"needs {needs}, and the user has none"
-        problems.append(FieldProblem("channel", "recipient_missing", words))
+        problems.append(address_missing(channel))
     if problems or recipient is None:
         raise Invalid(problems)
     return recipient
@@ -127,15 +125,3 @@ async def queue_letter(connection: Connection, post: Post, link: Row, letter: Le
     facts = MessageFacts(message_id, link["id"], link["app_id"], link["user_id"], letter.channel, letter.lane)
     await outbox.append(connection, [queued_row(SOURCE, facts, Queueing(0, 0, letter.due_at), asker.headers)])
     return message_id
-
-
-def _past_domains(limits: KeyLimits, channel: str, recipient: str | None) -> list[FieldProblem]:
-    problems = []
-    rule = "recipient_domain_not_allowed"
-    domains = limits.recipient_domains
-    if domains is not None and channel != "email":
-        problems.append(FieldProblem("channel", rule, "this key reaches e-mail addresses only"))
-    elif domains is not None and recipient is not None and domain_of(recipient) not in domains:
-        words = "the user's address is outside the domains of this key"
-        problems.append(FieldProblem("channel", rule, words))
-    return problems

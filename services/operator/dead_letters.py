@@ -13,6 +13,7 @@ from uuid import UUID
 
 from shared import outbox
 from shared.database import Pool, Row
+from shared.dead_letters import storable_text
 from shared.outbox import OutboxBell, OutboxRow
 from shared.sql_blocks import SqlBlocks
 
@@ -101,8 +102,7 @@ async def _replay_chunk(pool: Pool, ids: list[UUID], done: Replayed, *, again: b
 def _row(letter: Row) -> OutboxRow:
     headers: Mapping[str, str] = letter["headers"]
     kept = {name: value for name, value in headers.items() if not name.startswith(_OURS)}
-    key = (letter["key"] or b"").decode("utf-8", "replace").replace("\0", "")
-    return OutboxRow("events", letter["topic"], key, letter["value"], None, kept)
+    return OutboxRow("events", letter["topic"], storable_text(letter["key"]), letter["value"], None, kept)
 
 
 def _chunks(ids: Sequence[UUID]) -> Iterator[list[UUID]]:

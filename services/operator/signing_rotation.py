@@ -10,11 +10,8 @@ from typing import Any
 import orjson
 
 from services.operator.key_rotation import RotationRefused
-from services.verifier.signing_keys import SigningKeys, generate_signing_keys
+from services.verifier.signing_keys import JWKS_SECONDS, JWT_SECONDS, SigningKeys, generate_signing_keys
 
-# How long a JWT lives, and how long a product may keep the JWK Set.
-JWT_SECONDS = 300
-JWKS_SECONDS = 300
 KEEP_SECONDS = JWT_SECONDS + JWKS_SECONDS
 STAGED, RETIRED = "staged_at", "retired_at"
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.verifier.signing_keys import SigningKeys
+from services.verifier.signing_keys import JWT_SECONDS, SigningKeys
 from services.verifier.verdict import Redeemed
 from shared.database import Row
 from shared.links import link_view, load_state
 
-JWT_TTL = timedelta(seconds=300)
+JWT_TTL = timedelta(seconds=JWT_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

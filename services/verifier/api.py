@@ -14,6 +14,7 @@ from services.verifier.attempt import Attempt
 from services.verifier.consume import Consume
 from services.verifier.exchange import Exchange, GrantAttempt, challenge_of
 from services.verifier.passcodes import Passcodes, TypedPasscode
+from services.verifier.signing_keys import JWKS_SECONDS
 from services.verifier.store import Holder
 from services.verifier.verdict import Redeemed
 from shared.errors import GrantInvalid, LinkInProgress, LinkInvalid, PasscodeInvalid
@@ -23,7 +24,6 @@ from shared.links import Email, Phone
 from shared.tokens import LinkRef, attempt_id, read_grant, read_token
 
 _KEYS_ARE_PUBLIC = Public("public keys, the same for everybody")
-_JWKS_FRESH_SECONDS = 300
 
 
 class VerifyRequest(BaseModel):
@@ -161,7 +161,7 @@ class VerifierApi:
 
     async def jwks(self, _call: Call) -> web.Response:
         """Answer the public keys (RFC 7517)."""
-        headers = {"Cache-Control": f"public, max-age={_JWKS_FRESH_SECONDS}"}
+        headers = {"Cache-Control": f"public, max-age={JWKS_SECONDS}"}
         return json_response(self.answers.signing.jwks, headers=headers)
 
     def _attempt_id(self, call: Call, link: LinkRef, scope: str) -> UUID:

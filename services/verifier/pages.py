@@ -12,6 +12,7 @@ from services.verifier.consume import Consume
 from services.verifier.pairing import holds_proof
 from services.verifier.redirect import redirect_location
 from services.verifier.renewal import Renewal
+from services.verifier.shapes import LINK_REFUSALS, PAGE_REFUSALS
 from services.verifier.verdict import judge
 from services.verifier.views import PRIVATE_HEADERS, Views
 from services.verifier.visitors import refuse_scanner, visitor_of
@@ -21,10 +22,8 @@ from shared.errors import (
     ForeignOrigin,
     LinkConsumed,
     LinkExpired,
-    LinkInProgress,
     LinkInvalid,
     LinkNotYetValid,
-    LinkRevoked,
     PairingRequired,
     Refusal,
     ScannerRefused,
@@ -42,12 +41,11 @@ _LARGEST_FORM_BYTES = 4096
 # Refusals whose page says more when it knows the link. The others are those of storms, and end without the database.
 _WORTH_A_LOOK = (LinkExpired, LinkNotYetValid, PairingRequired)
 _HTML = "text/html"
-_OVER = (LinkInvalid, LinkConsumed, LinkExpired, LinkRevoked, LinkNotYetValid, PairingRequired)
-_SHOWN = Described(answers={200: None}, refusals=_OVER, media_type=_HTML)
+_SHOWN = Described(answers={200: None}, refusals=PAGE_REFUSALS, media_type=_HTML)
 _PRESSED = Described(
     # 200: a link that leads nowhere.
     answers={200: None, 303: None},
-    refusals=(*_OVER, LinkInProgress, ForeignOrigin, ScannerRefused),
+    refusals=(*LINK_REFUSALS, ForeignOrigin, ScannerRefused),
     media_type=_HTML,
 )
 

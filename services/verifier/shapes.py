@@ -16,10 +16,10 @@ from shared.errors import (
 from shared.http import shapes
 from shared.http.openapi_parts import Absent
 
-LINK_REFUSALS = (
-    LinkInvalid, LinkConsumed, LinkExpired, LinkRevoked, LinkNotYetValid, LinkInProgress, PairingRequired,
-)  # fmt: skip
-"""Why a link that stands in a request is not redeemed or shown."""
+PAGE_REFUSALS = (LinkInvalid, LinkConsumed, LinkExpired, LinkRevoked, LinkNotYetValid, PairingRequired)
+"""Why a link's page has no button."""
+LINK_REFUSALS = (*PAGE_REFUSALS, LinkInProgress)
+"""Why a link that stands in a request is not redeemed."""
 
 
 class Redeemed(BaseModel):

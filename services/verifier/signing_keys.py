@@ -16,6 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+# How long a JWT lives, and how long a product may keep the JWK Set: a key stays published for both after it signed last.
+JWT_SECONDS = 300
+JWKS_SECONDS = 300
 ALGORITHMS = ("EdDSA", "ES256", "RS256")
 _SHORTEST_RSA_BITS = 2048
 _FAMILIES: Mapping[str, type[ECAlgorithm | OKPAlgorithm | RSAAlgorithm]] = {

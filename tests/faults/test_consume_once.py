@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from services.dev.plan import Plan
-from tests.clusters import House, running_house
+from tests.clusters import House, running_house, start_stopped_stores, until_verifiers_ready
 
 ATTEMPTS = 50
 
@@ -29,9 +29,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
 async def whole_again(house: House) -> AsyncIterator[None]:
     """Whatever a test left broken is started again."""
     yield
-    for name in ("postgres", "redis"):
-        if not house.cluster.part(name).running:
-            await house.cluster.start_part(name)
+    await start_stopped_stores(house)
 
 
 async def storm(house: House, tokens: list[str], attempts: int = ATTEMPTS) -> dict[str, Counter[str]]:
@@ -120,20 +118,11 @@ async def test_with_postgresql_stopped_the_answer_is_503_and_afterwards_every_li
         assert (status, body["code"]) == (503, "unavailable")
         assert int(headers["Retry-After"]) >= 1
     await house.cluster.start_part("postgres")
-    await until_ready(house)
+    await until_verifiers_ready(house)
     outcomes = [
         (await house.verify(token, replica=n, key=key))[0] for n, (token, key) in enumerate(keys.items())
     ]
     assert outcomes == [200] * 30
-
-
-async def until_ready(house: House) -> None:
-    for name in ("verifier", "verifier-2"):
-        for _ in range(100):
-            async with house.session.get(f"{house.cluster.ops_url(name)}/readyz") as response:
-                if response.status == 200:
-                    break
-            await asyncio.sleep(0.1)
 
 
 async def test_killing_backends_around_the_commit_burns_no_link_and_makes_no_second_winner(
@@ -169,7 +158,7 @@ async def test_a_crash_of_postgresql_in_the_middle_burns_no_link_and_makes_no_se
     await house.cluster.start_part("postgres")
     await redeeming
     assert "unavailable" in {told for verdicts in first.values() for told in verdicts.values()}
-    await until_ready(house)
+    await until_verifiers_ready(house)
     owner = await house.database()
     await _everything_settles(house, keys, first, owner)
 

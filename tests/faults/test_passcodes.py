@@ -10,7 +10,7 @@ import pytest
 import redis.asyncio
 
 from services.dev.plan import Plan
-from tests.clusters import House, running_house
+from tests.clusters import House, running_house, start_stopped_stores, until_verifiers_ready
 
 PASSING = ("unavailable", "link_in_progress")
 
@@ -26,19 +26,8 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
 async def whole_again(house: House) -> AsyncIterator[None]:
     """Whatever a test left broken is started again."""
     yield
-    for name in ("postgres", "redis"):
-        if not house.cluster.part(name).running:
-            await house.cluster.start_part(name)
-    await until_ready(house)
-
-
-async def until_ready(house: House) -> None:
-    for name in ("verifier", "verifier-2"):
-        for _ in range(100):
-            async with house.session.get(f"{house.cluster.ops_url(name)}/readyz") as response:
-                if response.status == 200:
-                    break
-            await asyncio.sleep(0.1)
+    await start_stopped_stores(house)
+    await until_verifiers_ready(house)
 
 
 async def redeem(
@@ -70,7 +59,7 @@ async def test_tries_outlive_a_crash_of_postgresql(house: House) -> None:
     await house.cluster.kill("postgres")
     assert await redeem(house, link, wrong(link, 3)) == "unavailable"
     await house.cluster.start_part("postgres")
-    await until_ready(house)
+    await until_verifiers_ready(house)
     assert await tries_of(house, link) == 3
     for number in range(10):
         assert await redeem(house, link, wrong(link, number), replica=number) == "passcode_invalid"
@@ -97,7 +86,7 @@ async def test_a_crash_in_the_middle_of_a_storm_gives_a_guesser_no_sixth_try(hou
     await asyncio.sleep(0.5)
     await house.cluster.start_part("postgres")
     await storming
-    await until_ready(house)
+    await until_verifiers_ready(house)
     for link in links:
         for number in range(10):
             assert await redeem(house, link, wrong(link, number)) == "passcode_invalid"
@@ -128,7 +117,7 @@ async def test_with_postgresql_stopped_the_answer_is_503_and_afterwards_every_pa
     await house.cluster.stop_part("postgres")
     assert {await redeem(house, link, link["passcode"], link["id"]) for link in links} == {"unavailable"}
     await house.cluster.start_part("postgres")
-    await until_ready(house)
+    await until_verifiers_ready(house)
     assert [await redeem(house, link, link["passcode"], link["id"]) for link in links] == ["won"] * 20
 
 
@@ -160,7 +149,7 @@ async def test_killing_backends_around_the_commit_leaves_each_link_one_winner_of
     await redeeming
     await superuser.close()
     assert kills > 3
-    await until_ready(house)
+    await until_verifiers_ready(house)
     for link in links:
         # The same attempts ask again: the passcode needs no further try for it.
         winners = {door for door in doors if await through(door, link, f"{door}-{link['id']}") == "won"}

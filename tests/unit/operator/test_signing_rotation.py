@@ -3,7 +3,6 @@ import pytest
 
 from services.operator.key_rotation import RotationRefused
 from services.operator.signing_rotation import (
-    JWKS_SECONDS,
     KEEP_SECONDS,
     activate,
     drop,
@@ -14,7 +13,7 @@ from services.operator.signing_rotation import (
     write,
 )
 from services.verifier.answer import JWT_TTL
-from services.verifier.signing_keys import SigningKeys, generate_signing_keys
+from services.verifier.signing_keys import JWKS_SECONDS, SigningKeys, generate_signing_keys
 
 NOW = 1_000_000.0
 

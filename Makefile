@@ -20,7 +20,7 @@ run: set-up
 	@exec $(BIN)/python -m services.cli dev $(ARGS)
 
 test: set-up
-	@exec $(BIN)/pytest -m "not browser and not contract" $(ARGS)
+	@exec $(BIN)/pytest -m "not browser and not contract and not conformance" $(ARGS)
 
 check: set-up
 	$(BIN)/ruff check

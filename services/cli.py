@@ -13,7 +13,7 @@ from services.operator.key_files import MasterSettings, read_secret
 from services.operator.program_version import program_version
 from shared.command_line import AS_JSON, examples, show
 from shared.keys import MASTER, SERVICE_PURPOSES, KeyRing, KeyRingInvalid, derive_ring, new_master
-from shared.settings import PREFIX, ServiceSettings, SettingsProblem, load_settings
+from shared.settings import PREFIX, HttpSettings, SettingsProblem, load_settings
 from shared.worker import VARIABLE
 
 
@@ -35,7 +35,10 @@ class LazyGroup(click.Group):
         return command
 
 
-_TOP = {"check": "services.operator.service_check:check_command"}
+_TOP = {
+    "check": "services.operator.service_check:check_command",
+    "import": "services.operator.imports.command:import_command",
+}
 
 
 @click.group(cls=LazyGroup, lazy=_TOP, context_settings={"max_content_width": 110})
@@ -62,15 +65,16 @@ def _service(name: str, what: str) -> None:
         sys.exit(import_module("shared.workers").run_workers(name, settings, argv, workers))
 
 
-def _settings_class(name: str) -> type[ServiceSettings]:
+def _settings_class(name: str) -> type[HttpSettings]:
     module = import_module(f"services.{name}.settings")
-    found: type[ServiceSettings] = getattr(module, f"{name.capitalize()}Settings")
+    found: type[HttpSettings] = getattr(module, f"{name.capitalize()}Settings")
     return found
 
 
 _service("issuer", "Run the issuer: makes links over HTTP and from Kafka, and relays the outbox.")
 _service("verifier", "Run the verifier: the pages that links lead to, and their redemption.")
 _service("notifier", "Run the notifier: sends messages by e-mail, SMS and WhatsApp.")
+_service("compat", "Run compat: Stytch, WorkOS, Passage and FusionAuth as their SDKs know them.")
 
 
 @cli.command(epilog=examples("dev", "dev --workers 2 --no-demo"))

@@ -4,12 +4,12 @@ import hashlib
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
 from shared.database import Pool, Row
-from shared.errors import Unauthorized
+from shared.errors import Forbidden, Unauthorized
 from shared.fresh import FreshCache
 from shared.http.routes import Caller, KeyLimits
 from shared.sql_blocks import SqlBlocks
@@ -27,6 +27,9 @@ SCOPES: Mapping[str, str] = {
     "apps:write": "change the own app, make and revoke its keys",
     "apps:admin": "make apps, and read and change every app",
     "messages:read": "read messages and their attempts",
+    "sessions:read": "read sessions and what a JWT says",
+    "sessions:write": "open, refresh and revoke sessions; second factors",
+    "apps:act": "act for every app that answers as a vendor's (services/compat)",
 }
 
 _FORMAT = re.compile(r"mlk_[0-9a-f]{12}_[A-Za-z0-9_-]{43}")
@@ -61,9 +64,14 @@ class ApiKeys:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._callers: FreshCache[bytes, Caller | None] = FreshCache(self._load, ttl_seconds=_CACHE_SECONDS)
+        self._vendor_apps: FreshCache[UUID, bool] = FreshCache(self._load_app, ttl_seconds=_CACHE_SECONDS)
 
-    async def check(self, authorization: str | None) -> Caller:
-        """Return whose key the `Authorization` header carries. Raises `Unauthorized`."""
+    async def check(self, authorization: str | None, acts_for: str | None = None) -> Caller:
+        """Return whose key the `Authorization` header carries. Raises `Unauthorized`.
+
+        `acts_for`: the header `Magiclink-App`, by which a key with `apps:act` names the app that it acts for.
+        Raises `Forbidden` unless that app answers as a vendor's: no other app has anything to do with such a key.
+        """
         scheme, _, text = (authorization or "").partition(" ")
         text = text.strip()
         # What has not the shape of a key costs no look-up.
@@ -73,10 +81,26 @@ class ApiKeys:
         caller = await self._callers.get(hash_key(text))
         if caller is None:
             raise Unauthorized
-        return caller
+        return caller if acts_for is None else await self._acting(caller, acts_for)
 
     def forget(self) -> None:
         self._callers.clear()
+        self._vendor_apps.clear()
+
+    async def _acting(self, caller: Caller, acts_for: str) -> Caller:
+        caller.require("apps:act")
+        try:
+            app_id = UUID(acts_for)
+        except ValueError:
+            raise Forbidden("Magiclink-App must be an app's id") from None
+        if not await self._vendor_apps.get(app_id):
+            raise Forbidden("Magiclink-App names no app that answers as a vendor's")
+        # Never what administers apps or makes keys: acting is for what an app's own users do.
+        scopes = frozenset(scope for scope in caller.scopes if not scope.startswith("apps:"))
+        return replace(caller, app_id=app_id, scopes=scopes)
+
+    async def _load_app(self, app_id: UUID) -> bool:
+        return await self._pool.fetchval(SQL.is_vendor_app, app_id) is not None
 
     async def _load(self, key_hash: bytes) -> Caller | None:
         row = await self._pool.fetchrow(SQL.find_key, key_hash)

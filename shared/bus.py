@@ -25,11 +25,16 @@ DELIVERIES: Mapping[str, str] = {
 EVENTS = "magiclink.events"
 # From the verifier's page of an expired link to the issuer. A topic of its own: who may write link requests may not renew links.
 RENEWALS = "magiclink.renewals"
+# What is to be posted to an endpoint of an app, now: from the notifier that read an event to the one that sends it.
+WEBHOOKS = "magiclink.webhooks"
 LANES = ("interactive", "bulk")
 # A group a lane: a rebalance of one does not stop the other.
 NOTIFIER_GROUPS: Mapping[str, str] = {lane: f"magiclink-notifier-{lane}" for lane in LANES}
 INTAKE_GROUP = "magiclink-intake"
 RENEWAL_GROUP = "magiclink-renewals"
+# Reads every event, to find those that an endpoint waits for; and who sends them.
+WEBHOOK_GROUP = "magiclink-webhooks"
+WEBHOOK_DELIVERY_GROUP = "magiclink-webhook-deliveries"
 
 # 24 partitions a lane to start (DESIGN §11); dead letters need no parallel readers.
 TOPICS: Mapping[str, int] = {
@@ -42,6 +47,9 @@ TOPICS: Mapping[str, int] = {
     EVENTS: 24,
     RENEWALS: 6,
     f"{RENEWALS}.dlq": 1,
+    f"{EVENTS}.dlq": 1,
+    WEBHOOKS: 6,
+    f"{WEBHOOKS}.dlq": 1,
 }
 
 _FORMAT = JSONFormat()

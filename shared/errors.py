@@ -4,8 +4,9 @@ Domain code raises these; only the HTTP edge knows status codes (DESIGN §10 rul
 or anything else the caller did not send as a field name.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,18 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error o
 
     code: ClassVar[str] = "refused"
 
-    def __init__(self, detail: str = "", *, retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        retry_after_seconds: float | None = None,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(detail or self.title())
         self.detail = detail
         self.retry_after_seconds = retry_after_seconds
+        # Extension members of the problem (RFC 9457 §3.2): what the caller needs to go on with.
+        self.members: Mapping[str, Any] = members or {}
 
     @classmethod
     def title(cls) -> str:
@@ -184,3 +193,87 @@ class AlreadySent(Refusal):
     """The link was sent already; resend it instead."""
 
     code = "already_sent"
+
+
+class UserInactive(Refusal):
+    """The user is not active."""
+
+    code = "user_inactive"
+
+
+class UserLocked(Refusal):
+    """The user is locked."""
+
+    code = "user_locked"
+
+
+class UserSuspended(Refusal):
+    """The user is suspended."""
+
+    code = "user_suspended"
+
+
+class UserExpired(Refusal):
+    """The user's account has expired."""
+
+    code = "user_expired"
+
+
+class SecondFactorRequired(Refusal):
+    """The link is redeemed; a second factor is needed to sign in."""
+
+    code = "second_factor_required"
+
+
+class PasswordChangeRequired(Refusal):
+    """The link is redeemed; the user must change their password first."""
+
+    code = "password_change_required"
+
+
+class AddressUnverified(Refusal):
+    """The link is redeemed; the user's address must be verified first."""
+
+    code = "address_unverified"
+
+
+class RegistrationUnverified(Refusal):
+    """The link is redeemed; the user's registration must be verified first."""
+
+    code = "registration_unverified"
+
+
+class ChallengeInvalid(Refusal):
+    """The challenge is unknown, done or late."""
+
+    code = "challenge_invalid"
+
+
+class SecondFactorInvalid(Refusal):
+    """The second factor's code is wrong or used."""
+
+    code = "second_factor_invalid"
+
+
+class SessionInvalid(Refusal):
+    """The session is unknown, over or revoked."""
+
+    code = "session_invalid"
+
+
+class RefreshTokenInvalid(Refusal):
+    """The refresh token is unknown, used, late or revoked."""
+
+    code = "refresh_token_invalid"
+
+
+class ClientMismatch(Refusal):
+    """The link was asked for from elsewhere."""
+
+    code = "client_mismatch"
+
+
+class CodeVerifierInvalid(Refusal):
+    """The code verifier is missing or wrong."""
+
+    code = "code_verifier_invalid"

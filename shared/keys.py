@@ -22,12 +22,18 @@ MASTER = "master"
 KIDS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 # `idempotency` keys the stored hash of a request body: bodies hold addresses, and a bare hash of one can be guessed.
-PURPOSES = ("link", "passcode", "grant", "replay", "pairing", "lookup", "idempotency")
+# `poll` is for who waits for a link to be used elsewhere, `totp` encrypts the secrets of second factors.
+PURPOSES = (
+    "link", "passcode", "grant", "replay", "pairing", "lookup", "idempotency", "poll", "session", "refresh", "challenge", "trust",
+    "totp", "webhook",
+)  # fmt: skip
 SERVICE_PURPOSES: Mapping[str, tuple[str, ...]] = {
-    "issuer": ("link", "passcode", "idempotency"),
-    "notifier": ("link", "passcode"),
-    "verifier": ("link", "passcode", "grant", "replay", "pairing", "lookup"),
-}
+    "issuer": ("link", "passcode", "idempotency", "lookup", "poll", "webhook"),
+    "notifier": ("link", "passcode", "poll", "webhook"),
+    "verifier": (
+        "link", "passcode", "grant", "replay", "pairing", "lookup", "poll", "session", "refresh", "challenge", "trust", "totp",
+    ),
+}  # fmt: skip
 
 
 class KeyRingInvalid(ValueError):  # noqa: N818 - states the fact; the family of request errors is in shared.errors

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from shared.http.ops import Health, ops_application
 from shared.log import configure_logging
-from shared.settings import ServiceSettings
+from shared.settings import HttpSettings
 from shared.worker import Inheritance, inheritance
 
 log = structlog.get_logger()
@@ -27,7 +27,7 @@ _HEARD_SECONDS = 1.0
 class Service:
     """The running parts of one service. What is added first is closed last; a task that fails stops the service."""
 
-    def __init__(self, name: str, settings: ServiceSettings, inherited: Inheritance | None = None) -> None:
+    def __init__(self, name: str, settings: HttpSettings, inherited: Inheritance | None = None) -> None:
         self.name = name
         self.settings = settings
         self._inherited = inherited
@@ -114,13 +114,13 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 Start = Callable[[Service], Awaitable[None]]
 
 
-def run_service(name: str, settings: ServiceSettings, start: Start) -> int:
+def run_service(name: str, settings: HttpSettings, start: Start) -> int:
     """Run a service until SIGTERM or SIGINT. Returns the exit status."""
     configure_logging(name, settings.log_level, settings.log_format)
     return uvloop.run(_run(name, settings, start))
 
 
-async def _run(name: str, settings: ServiceSettings, start: Start) -> int:
+async def _run(name: str, settings: HttpSettings, start: Start) -> int:
     inherited = inheritance()
     service = Service(name, settings, inherited)
     _listen_to_signals(service, inherited)

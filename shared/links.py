@@ -13,20 +13,23 @@ from pydantic import (
     Field,
     IPvAnyAddress,
     ModelWrapValidatorHandler,
-    ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from shared.database import Row
+from shared.link_faults import check_whole, faults_of_whole
+from shared.link_urls import MAX_TEMPLATE_CHARS, TemplateRefused, check_template
 from shared.recipients import RecipientInvalid, normalize_email, normalize_phone
 
 Channel = Literal["none", "email", "sms", "whatsapp"]
 LinkType = Literal["login", "verify_identifier", "invite"]
 Lane = Literal["interactive", "bulk"]
 Binding = Literal["none", "prefer", "require"]
+NewUserStatus = Literal["active", "pending"]
 
 STATE_MAX_BYTES = 4096
+OBJECT_MAX_BYTES = 16384
 MIN_TTL_SECONDS = 30
 MAX_TTL_SECONDS = 30 * 86400
 
@@ -55,7 +58,23 @@ def _time_zone(value: str) -> str:
     return value
 
 
+def _url_template(value: str) -> str:
+    try:
+        check_template(value)
+    except TemplateRefused as refused:
+        raise PydanticCustomError(refused.rule, "{reason}", {"reason": str(refused)}) from None
+    return value
+
+
 def _small(value: Any) -> Any:
+    return _storable(value, STATE_MAX_BYTES)
+
+
+def _middling(value: Any) -> Any:
+    return _storable(value, OBJECT_MAX_BYTES)
+
+
+def _storable(value: Any, most_bytes: int) -> Any:
     try:
         size = len(orjson.dumps(value))
     except orjson.JSONEncodeError:
@@ -68,11 +87,11 @@ def _small(value: Any) -> Any:
             "number_too_large",
             "holds a number past 64 bits, which would come back rounded: send it as a text",
         )
-    if size > STATE_MAX_BYTES:
+    if size > most_bytes:
         raise PydanticCustomError(
             "too_large",
             "has {size} bytes as compact JSON, at most {most} are kept",
-            {"size": size, "most": STATE_MAX_BYTES},
+            {"size": size, "most": most_bytes},
         )
     return value
 
@@ -89,6 +108,7 @@ Email = Annotated[str, Field(max_length=320), AfterValidator(_email)]
 Phone = Annotated[str, Field(max_length=32), AfterValidator(_phone)]
 SmallJson = Annotated[Any, AfterValidator(_small)]
 SmallObject = Annotated[dict[str, Any], AfterValidator(_small)]
+MiddlingObject = Annotated[dict[str, Any], AfterValidator(_middling)]
 Locale = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)]
 TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_time_zone)]
 
@@ -146,38 +166,24 @@ class LinkRequest(BaseModel):
     slot: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] | None = None
     """Only the newest link of a user, type and slot works."""
     code_challenge: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")] | None = None
-    """PKCE (RFC 7636, S256): the exchange then needs the verifier."""
+    """PKCE (RFC 7636, S256): redeeming then needs the verifier."""
+    create_user: Annotated[bool, Field(strict=True)] = True
+    """Make the user of an unknown address. `false`: such a request is refused (`user_unknown`)."""
+    new_user_status: NewUserStatus | None = None
+    """Status of a user whom this request makes. Default: `pending` for invites, else `active`."""
+    verify_address: Annotated[bool, Field(strict=True)] = False
+    """Its use marks the address that it was sent to as verified; needs a channel."""
+    url_template: (
+        Annotated[str, Field(max_length=MAX_TEMPLATE_CHARS), AfterValidator(_url_template)] | None
+    ) = None
+    """The link's URL in a form of your own, with one `{token}` or `{passcode}`; else our page, or the app's `landing_url`."""
+    grant_ttl_seconds: Annotated[int, Field(strict=True, ge=10, le=600)] | None = None
+    """How long the `code` of the redirect lives. Default: the app's."""
 
     @model_validator(mode="wrap")
     @classmethod
     def _whole(cls, value: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
-        # Around the fields and not after them: what is wrong with the whole is told together with what is wrong with each.
-        found = _faults_of_whole(value) if isinstance(value, dict) else []
-        try:
-            request = check(value)
-        except ValidationError as error:
-            found = [_kept(problem) for problem in error.errors(include_url=False)] + found
-        if found:
-            raise ValidationError.from_exception_data(cls.__name__, found)
-        return request
-
-
-def _faults_of_whole(value: dict[str, Any]) -> list[InitErrorDetails]:
-    given = [name for name in ("user_id", "email", "phone") if value.get(name) is not None]
-    faults = []
-    if len(given) != 1:
-        words = "give exactly one of user_id, email, phone (given: {given})"
-        faults.append(PydanticCustomError("one_recipient", words, {"given": ", ".join(given) or "none"}))
-    if value.get("send_at") is not None and value.get("channel", "none") == "none":
-        faults.append(PydanticCustomError("send_at_needs_channel", "send_at needs a channel to send by"))
-    return [InitErrorDetails(type=fault, loc=(), input=None) for fault in faults]
-
-
-def _kept(problem: ErrorDetails) -> InitErrorDetails:
-    """Return a finding as it can be raised again, with its own rule and words."""
-    context = {**problem.get("ctx", {}), "words": problem["msg"]}
-    again = PydanticCustomError(problem["type"], "{words}", context)
-    return InitErrorDetails(type=again, loc=problem["loc"], input=problem["input"])
+        return check_whole(cls.__name__, value, check, faults_of_whole)
 
 
 class RequestedLink(LinkRequest):
@@ -212,11 +218,3 @@ def link_view(row: Row) -> dict[str, Any]:
 def load_state(text: str | None) -> Any:
     """Return the state as it was given; the column keeps its text."""
     return None if text is None else orjson.loads(text)
-
-
-def link_url(public_url: str, landing_url: str | None, token: str) -> str:
-    """Return the URL of a link: the verifier's page, or the app's own landing page with `?token=`."""
-    if landing_url is None:
-        return f"{public_url}/l/{token}"
-    separator = "&" if "?" in landing_url else "?"
-    return f"{landing_url}{separator}token={token}"

@@ -40,6 +40,7 @@ DELIVERIES = Counter("magiclink_deliveries_total", "Delivery attempts, by outcom
 DELIVERY_SECONDS = Histogram(
     "magiclink_delivery_seconds", "Time of one delivery attempt.", ["channel"], buckets=_FAST
 )
+WEBHOOKS = Counter("magiclink_webhooks_total", "Webhook messages posted, by outcome.", ["outcome"])
 SWEPT = Counter("magiclink_messages_swept_total", "Messages queued again after their lease.", ["status"])
 DEFAULT_PARTITION_ROWS = Gauge(
     "magiclink_links_default_partition_rows", "Links outside every partition: must stay 0."

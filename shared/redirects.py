@@ -1,7 +1,8 @@
 """Where a link may lead: an app's allow-list of redirects.
 
 An entry is an exact URL, or a path prefix written `https://host/path/*`. A link may also name a path under the app's base
-URL (`/welcome`). Hosts are never wildcards. What an attacker tries is in the comments of `check_url`.
+URL (`/welcome`). Hosts are never wildcards. What an attacker tries is in the comments of `check_url`. An app with
+`redirects_exact` has neither prefixes, queries nor paths: a redirect is an entry, to the letter (RFC 9700 §4.1.3).
 """
 
 import re
@@ -27,14 +28,17 @@ class RedirectRefused(ValueError):  # noqa: N818 - states the fact
 
 @dataclass(frozen=True, slots=True)
 class RedirectPolicy:
-    """What an app allows: its base URL, the entries of its list, and whether http is allowed (dev only)."""
+    """What an app allows: its base URL, the entries of its list, whether http is allowed (dev only), and entries alone."""
 
     base_url: str | None
     entries: tuple[str, ...]
     allow_http: bool = False
+    exact: bool = False
 
     def resolve(self, redirect_url: str) -> str:
         """Return the absolute URL that the link will lead to. Raises `RedirectRefused`."""
+        if self.exact:
+            return self._entry(redirect_url)
         if redirect_url.startswith("/"):
             return self._under_base(redirect_url)
         parts = check_url(redirect_url, allow_http=self.allow_http)
@@ -43,6 +47,13 @@ class RedirectPolicy:
         if self.base_url and _under(self.base_url, parts):
             return redirect_url
         raise RedirectRefused("redirect_not_allowed", "matches no entry of the app's redirect_urls")
+
+    def _entry(self, redirect_url: str) -> str:
+        # The list may be older than the rule, so what stands in it is checked as well.
+        parts = check_url(redirect_url, allow_http=self.allow_http)
+        if redirect_url not in self.entries or parts.query or "*" in redirect_url:
+            raise RedirectRefused("redirect_not_allowed", "is not an entry of the app's redirect_urls")
+        return redirect_url
 
     def _under_base(self, path: str) -> str:
         if not self.base_url:
@@ -84,10 +95,14 @@ def check_url(url: str, *, allow_http: bool) -> SplitResult:
     return parts
 
 
-def check_entry(entry: str, *, allow_http: bool) -> None:
-    """Raise `RedirectRefused` unless `entry` may stand in an app's list."""
+def check_entry(entry: str, *, allow_http: bool, exact: bool = False) -> None:
+    """Raise `RedirectRefused` unless `entry` may stand in an app's list; `exact`: of one with `redirects_exact`."""
     url = entry.removesuffix("*") if entry.endswith("/*") else entry
     parts = check_url(url, allow_http=allow_http)
+    if exact and "*" in entry:
+        raise RedirectRefused("redirect_wildcard", "must have no `*`: the app's redirects_exact is on")
+    if exact and "?" in entry:
+        raise RedirectRefused("redirect_query", "must have no query: the app's redirects_exact is on")
     if "*" in url:
         raise RedirectRefused("redirect_wildcard", "may have one `*`, at the end of the path")
     if url is not entry and parts.query:

@@ -105,8 +105,8 @@ class PrefixedSettings(BaseSettings):
         return value
 
 
-class ServiceSettings(PrefixedSettings):
-    """What every service needs."""
+class HttpSettings(PrefixedSettings):
+    """What every process that takes requests needs."""
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least important lines that are written."
@@ -126,16 +126,6 @@ class ServiceSettings(PrefixedSettings):
     )
     trusted_proxies: str = Field(
         "", description="Comma-separated networks whose `X-Forwarded-For` is believed, e.g. `10.0.0.0/8`."
-    )
-    database_url: SecretStr = Field(description="`postgresql://…` of this service's own role.")
-    database_direct_url: SecretStr | None = Field(
-        None, description="Past PgBouncer, for LISTEN; default: the database URL."
-    )
-    database_pool_size: int = Field(
-        8,
-        ge=2,
-        le=100,
-        description="Connections to the database, at most, a process (with workers: each worker).",
     )
     redis_url: SecretStr = Field(description="`redis://…`, `unix://…` or `redis+cluster://…`.")
     redis_budget_ms: int = Field(
@@ -158,6 +148,21 @@ class ServiceSettings(PrefixedSettings):
     @property
     def is_dev(self) -> bool:
         return self.environment == "dev"
+
+
+class ServiceSettings(HttpSettings):
+    """What every service with a database needs."""
+
+    database_url: SecretStr = Field(description="`postgresql://…` of this service's own role.")
+    database_direct_url: SecretStr | None = Field(
+        None, description="Past PgBouncer, for LISTEN; default: the database URL."
+    )
+    database_pool_size: int = Field(
+        8,
+        ge=2,
+        le=100,
+        description="Connections to the database, at most, a process (with workers: each worker).",
+    )
 
 
 class PublicUrlSettings(PrefixedSettings):

@@ -9,6 +9,7 @@ import hmac
 import re
 import secrets
 import time
+import unicodedata
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -20,12 +21,16 @@ MAC_BYTES = 12
 PAYLOAD_BYTES = 16 + MAC_BYTES
 PAYLOAD_CHARS = 38  # ceil(28 * 8 / log2(62))
 TOKEN_CHARS = 1 + PAYLOAD_CHARS
+EPOCH_BYTES = 4
+EPOCH_CHARS = 6
 PROOF_BYTES = 16
 _TICKET_HEAD_BYTES = PROOF_BYTES + 16 + 8
 MAX_TICKET_CHARS = 4096
 
 # The key id and base64url without padding; a rest of one character would be none, and the decoder would raise.
 _TICKET = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z_-]{4})*(?:[0-9A-Za-z_-]{2,3})?")
+# People group digits, and phones and editors make typographic dashes of theirs.
+_SEPARATORS = re.compile(r"[\s\-\u2010-\u2015\u2212]+")
 _PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
 _PAIR_VALUES = {pair: value for value, pair in enumerate(_PAIRS)}
 _HALF = 62 ** (PAYLOAD_CHARS // 2 + 1)  # splitting once keeps the divisions short
@@ -82,6 +87,47 @@ def read_grant(ring: KeyRing, grant: str) -> LinkRef | None:
     return _read(ring, "grant", grant)
 
 
+def make_named(ring: KeyRing, purpose: str, named: LinkRef) -> str:
+    """Return the token of something else that has an id, such as a challenge: a link token's form, its own purpose's key."""
+    return _make(ring, purpose, named.link_id, named.kid)
+
+
+def read_named(ring: KeyRing, purpose: str, text: str) -> LinkRef | None:
+    """Return what a token of this purpose names, or None. No I/O."""
+    return _read(ring, purpose, text)
+
+
+def make_poll_token(ring: KeyRing, link: LinkRef) -> str:
+    """Return what whoever asked for the link waits with for its use elsewhere."""
+    return _make(ring, "poll", link.link_id, link.kid)
+
+
+def read_poll_token(ring: KeyRing, text: str) -> LinkRef | None:
+    """Return the link that somebody waits for, or None. No I/O."""
+    return _read(ring, "poll", text)
+
+
+def make_refresh_token(ring: KeyRing, session: LinkRef, epoch: int) -> str:
+    """Return a session's refresh token: a token's form, with the epoch at its end, 45 letters and digits. A rotation raises the epoch."""
+    said = session.link_id.bytes + epoch.to_bytes(EPOCH_BYTES, "big")
+    proof = _mac(ring, "refresh", session.kid, said)[:MAC_BYTES]
+    return session.kid + _encode(session.link_id.bytes + proof) + _digits(epoch, EPOCH_CHARS)
+
+
+def read_refresh_token(ring: KeyRing, text: str) -> tuple[LinkRef, int] | None:
+    """Return the session and the epoch that a refresh token names, or None. No I/O."""
+    if len(text) != TOKEN_CHARS + EPOCH_CHARS or not text.isascii() or not text.isalnum():
+        return None
+    kid, payload = text[0], _decode(text[1:TOKEN_CHARS])
+    epoch = _value(text[TOKEN_CHARS:])
+    if ring.key("refresh", kid) is None or payload is None or epoch >> (EPOCH_BYTES * 8):
+        return None
+    said = payload[:16] + epoch.to_bytes(EPOCH_BYTES, "big")
+    if not hmac.compare_digest(_mac(ring, "refresh", kid, said)[:MAC_BYTES], payload[16:]):
+        return None
+    return LinkRef(kid, UUID(bytes=payload[:16])), epoch
+
+
 def make_passcode(ring: KeyRing, link: LinkRef, epoch: int, passcode_format: str) -> str:
     """Return the link's passcode in `<strategy>:<length>`, e.g. `digits:6`. A resend raises the epoch.
 
@@ -99,6 +145,22 @@ def make_passcode(ring: KeyRing, link: LinkRef, epoch: int, passcode_format: str
         number, digit = divmod(number, len(alphabet))
         characters.append(alphabet[digit])
     return "".join(characters)
+
+
+def plain_passcode(text: str) -> str:
+    """Return the one spelling of a passcode: width and case folded (full-width digits are what a Japanese keyboard types), nothing between."""
+    return _SEPARATORS.sub("", unicodedata.normalize("NFKC", text)).casefold()
+
+
+def passcode_lookup(ring: KeyRing, kid: str, app_id: UUID, passcode: str) -> bytes:
+    """Return under what a passcode that stands alone is found in its app. Keyed: a stolen table cannot be searched for six digits."""
+    return _mac(ring, "lookup", kid, app_id.bytes + plain_passcode(passcode).encode())
+
+
+def passcode_lookups(ring: KeyRing, app_id: UUID, passcode: str) -> list[bytes]:
+    """Return under what it may be found: by each key of the ring, for links from before a rotation."""
+    kids = [kid for purpose, kid in ring.keys if purpose == "lookup"]
+    return [passcode_lookup(ring, kid, app_id, passcode) for kid in kids]
 
 
 def attempt_id(ring: KeyRing, link: LinkRef, holder: str) -> UUID:
@@ -186,8 +248,13 @@ def _digits(value: int, width: int) -> str:
     return "".join(reversed(pairs))
 
 
-def _decode(text: str) -> bytes | None:
+def _value(text: str) -> int:
     value = 0
-    for at in range(0, PAYLOAD_CHARS, 2):
+    for at in range(0, len(text), 2):
         value = value * 3844 + _PAIR_VALUES[text[at : at + 2]]
+    return value
+
+
+def _decode(text: str) -> bytes | None:
+    value = _value(text)
     return None if value >> (PAYLOAD_BYTES * 8) else value.to_bytes(PAYLOAD_BYTES, "big")

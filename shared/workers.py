@@ -18,7 +18,7 @@ from aiohttp import web
 from shared.clock import monotonic
 from shared.http.workers_ops import WorkersOps
 from shared.log import configure_logging
-from shared.settings import ServiceSettings
+from shared.settings import HttpSettings
 from shared.worker_process import Listeners, WorkerProcess
 
 log = structlog.get_logger()
@@ -51,7 +51,7 @@ class Slot:
 class Workers:
     """Keeps `count` workers of one service alive until told to stop."""
 
-    def __init__(self, settings: ServiceSettings, argv: Sequence[str], count: int) -> None:
+    def __init__(self, settings: HttpSettings, argv: Sequence[str], count: int) -> None:
         self._settings = settings
         self._argv = argv
         self._slots = [Slot(1, Listeners.open(settings.http_host, settings.http_port))]
@@ -212,13 +212,13 @@ class Workers:
         log.info("workers_stopped")
 
 
-def run_workers(name: str, settings: ServiceSettings, argv: Sequence[str], count: int) -> int:
+def run_workers(name: str, settings: HttpSettings, argv: Sequence[str], count: int) -> int:
     """Run `argv` `count` times as workers of one service, until SIGTERM or SIGINT. Returns the exit status."""
     configure_logging(name, settings.log_level, settings.log_format)
     return uvloop.run(_run(settings, argv, count))
 
 
-async def _run(settings: ServiceSettings, argv: Sequence[str], count: int) -> int:
+async def _run(settings: HttpSettings, argv: Sequence[str], count: int) -> int:
     try:
         workers = Workers(settings, argv, count)
         loop = asyncio.get_running_loop()

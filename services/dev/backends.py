@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from services.dev.binaries import run_quietly
 from services.dev.children import bare_environment
 from services.dev.kafka import ApacheKafka, Tansu, wants_apache_kafka
-from services.dev.plan import SERVICES
+from services.dev.plan import WITH_DATABASE
 from services.dev.postgres import Postgres
 from services.dev.problems import DevProblem
 from services.dev.redis import RedisServer
@@ -64,7 +64,7 @@ class Backends:
             return service_urls(self.postgres)
         return {
             service: self.own.get(f"MAGICLINK_{service.upper()}_DATABASE_URL", self.database_url)
-            for service in SERVICES
+            for service in WITH_DATABASE
         }
 
     @property

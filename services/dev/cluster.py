@@ -19,6 +19,7 @@ from services.dev.private_files import make_private_folder
 from services.dev.problems import DevProblem
 from services.dev.service import Service
 from services.dev.supervisor import Supervisor
+from services.dev.vendor_apps import Site, VendorApps, ensure_vendor_apps
 
 INBOX = "inbox"
 LARGEST_LOG_BYTES = 20_000_000
@@ -40,6 +41,7 @@ class Cluster:
         self._changing: dict[str, asyncio.Lock] = {}
         self._stopped_on_purpose: set[str] = set()
         self._say = say
+        self.vendor_apps: VendorApps | None = None
 
     @property
     def issuer_urls(self) -> list[str]:
@@ -52,6 +54,10 @@ class Cluster:
     @property
     def notifier_urls(self) -> list[str]:
         return [local_url(self.ports[name]) for name in self.plan.replicas("notifier")]
+
+    @property
+    def compat_urls(self) -> list[str]:
+        return [local_url(self.ports[name]) for name in self.plan.replicas("compat")]
 
     @property
     def inbox_url(self) -> str:
@@ -143,6 +149,8 @@ class Cluster:
             self.backends.prepare_kafka(),
             self._parts[INBOX].start(),
         )
+        if self.plan.compats:
+            self.vendor_apps = await self._make_vendor_apps()
         services = self._services(keys)
         self._parts.update(services)
         self._say(f"starting {', '.join(services)}")
@@ -185,6 +193,7 @@ class Cluster:
             ports=self.ports,
             keys=keys,
             own=self.plan.launcher_environment,
+            compat_api_key=self.vendor_apps.compat_api_key if self.vendor_apps else "",
         )
         return {name: self._service(name, around) for name in self.plan.all_replicas()}
 
@@ -195,6 +204,10 @@ class Cluster:
         )
         command = Command(self.plan.program(service), self.logs_dir / f"{name}.log", environment)
         return Service(name, command, f"{self.ops_url(name)}/readyz")
+
+    async def _make_vendor_apps(self) -> VendorApps:
+        site = Site(self.site_url, self.compat_urls[0])
+        return await ensure_vendor_apps(self.backends.database_url, self.secrets_dir, site)
 
     def _inbox(self, keys: KeyMaterial) -> Service:
         account = keys.twilio

@@ -25,7 +25,14 @@ def describe(cluster: Cluster, demo_app: DemoApp) -> dict[str, Any]:
         "kafka_idempotence": cluster.backends.kafka_idempotence,
         "app_id": demo_app.app_id,
         "api_key": demo_app.api_key,
+        **_vendors(cluster),
     }
+
+
+def _vendors(cluster: Cluster) -> dict[str, Any]:
+    if cluster.vendor_apps is None:
+        return {}
+    return {"compat_url": cluster.compat_urls[0], "vendors": cluster.vendor_apps.vendors}
 
 
 def write(data_dir: Path, dev: dict[str, Any]) -> Path:

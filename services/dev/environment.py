@@ -1,7 +1,7 @@
 """The environment of each service: only its own settings, its own database role, its own keys."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from services.dev.key_material import KeyMaterial
@@ -28,6 +28,7 @@ class Surroundings:
     ports: Mapping[str, int]
     keys: KeyMaterial
     own: Mapping[str, str]
+    compat_api_key: str = field(default="", repr=False)
 
 
 def service_environment(name: str, around: Surroundings) -> dict[str, str]:
@@ -42,8 +43,12 @@ def service_environment(name: str, around: Surroundings) -> dict[str, str]:
         "MAGICLINK_OPS_HOST": HOST,
         "MAGICLINK_OPS_PORT": str(around.ports[f"{name}-ops"]),
         "MAGICLINK_DRAIN_SECONDS": "3",
-        "MAGICLINK_DATABASE_URL": around.database_urls[service],
         "MAGICLINK_REDIS_URL": around.redis_url,
+    }
+    if service == "compat":
+        return settings | _compat(name, around)
+    settings |= {
+        "MAGICLINK_DATABASE_URL": around.database_urls[service],
         "MAGICLINK_KEYS_FILE": str(around.keys.ring_files[service]),
         # A tunnel to this machine may give the pages another address than the one they listen on.
         "MAGICLINK_PUBLIC_URL": around.own.get("MAGICLINK_PUBLIC_URL", local_url(around.ports["verifier"])),
@@ -78,6 +83,16 @@ def _kafka(around: Surroundings) -> dict[str, str]:
         }
         | ({} if around.kafka_idempotence else haste)
     )
+
+
+def _compat(name: str, around: Surroundings) -> dict[str, str]:
+    settings = {
+        "MAGICLINK_ISSUER_URL": local_url(around.ports["issuer"]),
+        "MAGICLINK_VERIFIER_URL": local_url(around.ports["verifier"]),
+        "MAGICLINK_COMPAT_URL": around.own.get("MAGICLINK_COMPAT_URL", local_url(around.ports[name])),
+        "MAGICLINK_COMPAT_API_KEY": around.compat_api_key,
+    }
+    return settings | _named(around.own, ("MAGICLINK_WEBHOOK_FORWARDS",))
 
 
 def _mail(around: Surroundings) -> dict[str, str]:

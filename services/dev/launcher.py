@@ -75,7 +75,7 @@ class _Launcher:
         async with contextlib.AsyncExitStack() as stack:
             async with ports.choosing(self._screen.say):
                 workers = {} if self._options.workers is None else {ALL: self._options.workers}
-                plan = Plan(fixed_ports=True, launcher_environment=self._own, workers=workers)
+                plan = Plan(compats=1, fixed_ports=True, launcher_environment=self._own, workers=workers)
                 cluster = Cluster(self._options.data_dir, plan, self._screen.say)
                 # A file of a launcher that was killed would send readers to servers that are gone.
                 dev_file.remove(cluster.data_dir)

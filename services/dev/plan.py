@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from services.dev.ports import HOST, choose_fixed, choose_unfixed
 
-SERVICES = ("issuer", "verifier", "notifier")
+WITH_DATABASE = ("issuer", "verifier", "notifier")
+SERVICES = (*WITH_DATABASE, "compat")
 KAFKA_CLIENTS = ("issuer", "notifier")
 ALL = "*"
 
@@ -23,6 +24,7 @@ class Plan:
     issuers: int = 1
     verifiers: int = 1
     notifiers: int = 1
+    compats: int = 0
     fixed_ports: bool = False
     launcher_environment: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -31,8 +33,13 @@ class Plan:
 
     def replicas(self, service: str) -> list[str]:
         """Return the names of a service's replicas: `verifier`, `verifier-2` and so on."""
-        count = {"issuer": self.issuers, "verifier": self.verifiers, "notifier": self.notifiers}[service]
-        return [service, *(f"{service}-{number}" for number in range(2, count + 1))]
+        counts = {
+            "issuer": self.issuers,
+            "verifier": self.verifiers,
+            "notifier": self.notifiers,
+            "compat": self.compats,
+        }
+        return [service if number == 1 else f"{service}-{number}" for number in range(1, counts[service] + 1)]
 
     def all_replicas(self) -> list[str]:
         return [name for service in SERVICES for name in self.replicas(service)]

@@ -19,6 +19,7 @@ DEFAULTS: Mapping[str, int] = {
     "issuer": 8001,
     "verifier": 8002,
     "notifier": 8003,
+    "compat": 8004,
     "inbox": 8005,
     "inbox-smtp": 8006,
     "redis": 8007,
@@ -26,9 +27,8 @@ DEFAULTS: Mapping[str, int] = {
     "issuer-ops": 9001,
     "verifier-ops": 9002,
     "notifier-ops": 9003,
+    "compat-ops": 9004,
 }
-# Kept for the vendor-compatible service.
-RESERVED = frozenset({8004, 9004})
 SEARCH_FROM = 8009
 # Below the range the kernel takes outgoing ports from (32768 on Linux): such a port could be gone before it is used.
 UNFIXED = range(20_000, 32_000)
@@ -39,7 +39,7 @@ def choose_fixed(names: Iterable[str]) -> dict[str, int]:
     wanted = list(names)
     chosen = {name: DEFAULTS[name] for name in wanted if name in DEFAULTS and is_free(DEFAULTS[name])}
     # Another part's default stays its own, so that one taken port does not shift all others.
-    taken = set(DEFAULTS.values()) | RESERVED
+    taken = set(DEFAULTS.values())
     for name in wanted:
         if name not in chosen:
             start = DEFAULTS[name] + 1 if DEFAULTS.get(name, 0) > SEARCH_FROM else SEARCH_FROM

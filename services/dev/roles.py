@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from services.dev.plan import SERVICES
+from services.dev.plan import WITH_DATABASE
 from services.dev.postgres import PORT, SUPERUSER, Postgres
 
 DATABASE = "magiclink"
@@ -16,7 +16,7 @@ def owner_url(postgres: Postgres) -> str:
 
 def service_urls(postgres: Postgres) -> dict[str, str]:
     """Return the URL of each service's own login."""
-    return {service: postgres.url(service, DATABASE) for service in SERVICES}
+    return {service: postgres.url(service, DATABASE) for service in WITH_DATABASE}
 
 
 async def make_database(postgres: Postgres) -> None:
@@ -35,7 +35,7 @@ async def make_logins(postgres: Postgres) -> None:
     """Make a login for each service in the group role that the migration made for it."""
     connection = await asyncpg.connect(postgres.url(SUPERUSER, DATABASE), port=PORT)
     try:
-        for service in SERVICES:
+        for service in WITH_DATABASE:
             if not await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", service):
                 await connection.execute(f"CREATE ROLE {service} LOGIN IN ROLE magiclink_{service}")
     finally:

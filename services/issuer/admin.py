@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 from uuid import UUID
 
 import asyncpg
@@ -12,6 +12,7 @@ import click
 from pydantic import Field, SecretStr, field_validator
 
 from services.issuer.api_keys import create_key, key_settings, list_keys
+from services.issuer.app_identity import Vendor
 from services.issuer.app_settings import app_settings
 from services.issuer.apps import create_app, find_app, list_apps
 from services.issuer.paging import PageQuery
@@ -107,6 +108,10 @@ async def _run(url: str, work: Callable[[Pool], Awaitable[T]]) -> T:
         await pool.close()
 
 
+# Options that are named otherwise than their setting.
+_SETTINGS = {"redirects": "redirect_urls", "default_redirect": "default_redirect_url"}
+
+
 @click.command("create", epilog=examples("apps create Shop --redirect 'https://shop.example/*'"))
 @click.argument("name")
 @click.option("--redirect", "redirects", multiple=True, metavar="URL",
@@ -114,17 +119,25 @@ async def _run(url: str, work: Callable[[Pool], Awaitable[T]]) -> T:
 @click.option("--base-url", metavar="URL", help="The product's site; links may lead to any path under it.")
 @click.option("--default-redirect", metavar="URL", help="Where a link leads that names nothing.")
 @click.option("--intake", is_flag=True, help="Take link requests for this app from Kafka.")
+@click.option(
+    "--vendor", type=click.Choice(get_args(Vendor)), help="Whose SDK the app answers, with --vendor-id."
+)
+@click.option(
+    "--vendor-id", metavar="ID", help="The project, client, app or tenant of the vendor that it answers as."
+)
+@click.option("--jwt-issuer", metavar="TEXT", help="The `iss` of its JWTs; default: the verifier's URL.")
+@click.option("--jwt-audience", multiple=True, metavar="TEXT",
+              help="The `aud` of its JWTs; default: the app's id. May be given again.")  # fmt: skip
+@click.option(
+    "--user-id-format", metavar="FORMAT", help="How users are named, such as user_{ulid}; default: {uuid}."
+)
 @AS_JSON
-def create_app_command(name: str, *, as_json: bool, intake: bool, **urls: Any) -> None:
+def create_app_command(name: str, *, as_json: bool, **options: Any) -> None:
     """Make an app named NAME: a tenant with its own users, keys and links."""
     allow_http = _allows_http()
-    values = {
-        "name": name,
-        "redirect_urls": list(urls["redirects"]),
-        "base_url": urls["base_url"],
-        "default_redirect_url": urls["default_redirect"],
-        "intake": intake,
-    }
+    values = {"name": name, **{_SETTINGS.get(option, option): value for option, value in options.items()}}
+    # An option that was not given leaves the setting at its default.
+    values = {setting: value for setting, value in values.items() if value is not None}
     app = run_on_database(
         lambda connection: create_app(connection, app_settings(values, allow_http=allow_http))
     )
@@ -166,6 +179,8 @@ def list_apps_command(*, as_json: bool) -> None:
 )
 @click.option("--recipient-domain", "recipient_domains", multiple=True, metavar="DOMAIN",
               help="Send to e-mail addresses in this domain only, and to no phone. May be given again.")  # fmt: skip
+@click.option("--endpoint", "endpoints", multiple=True, metavar="'METHOD PATH'",
+              help="Of the vendor's API that the app answers, call this only: 'POST /api/passwordless/start'. May be given again.")  # fmt: skip
 @AS_JSON
 def create_key_command(
     *, app_id: UUID, name: str, scopes: tuple[str, ...], as_json: bool, **more: Any
@@ -179,6 +194,7 @@ def create_key_command(
         "scopes": list(SCOPES) if more["all_scopes"] else list(scopes),
         "expires_at": expires.replace(tzinfo=UTC) if expires else None,
         "max_ttl_seconds": more["max_ttl_seconds"],
+        "endpoints": _endpoints(more["endpoints"]),
         # An option that was not given is no limit, not an empty list.
         **{limit: list(more[limit]) or None for limit in ("types", "redirect_urls", "recipient_domains")},
     }
@@ -188,7 +204,7 @@ def create_key_command(
     show(key, key["key"], as_json=as_json)
 
 
-_LIMITS = ("types", "redirect_urls", "max_ttl_seconds", "recipient_domains")
+_LIMITS = ("types", "redirect_urls", "max_ttl_seconds", "recipient_domains", "endpoints")
 
 
 @click.command("list", epilog=examples("keys list --app 01912d68-783e-7a03-8467-5661c1243ad4"))
@@ -240,5 +256,17 @@ def _key_line(key: dict[str, Any]) -> str:
     return "  ".join([str(key["id"]), key["prefix"], key["name"], f"({state})", *key["scopes"], *limits])
 
 
+def _endpoints(texts: tuple[str, ...]) -> dict[str, list[str]] | None:
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        method, space, path = text.partition(" ")
+        if not space:
+            raise click.UsageError(f"--endpoint {text!r}: give a method and a path, as in 'POST /api/login'")
+        found.setdefault(path.strip(), []).append(method.upper())
+    return found or None
+
+
 def _words(limit: Any) -> str:
+    if isinstance(limit, dict):
+        return ",".join(f"{method} {path}" for path, methods in limit.items() for method in methods)
     return ",".join(limit) if isinstance(limit, list) else str(limit)

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from services.issuer import shapes
-from services.issuer.api_keys import KeyCreate, KeyRegister, key_settings
+from services.issuer.api_keys import KeyCreate, KeyRegister, key_settings, tell_own_key
+from services.issuer.app_identity import VendorQuery
 from services.issuer.app_settings import AppCreate, app_settings
-from services.issuer.apps import AppRegister, find_app, list_apps
+from services.issuer.apps import AppRegister, find_app, find_vendor_app, list_apps
 from services.issuer.idempotency import guard_of
 from services.issuer.paging import PageQuery
 from services.issuer.tenancy import Reach
+from shared.errors import AlreadyExists, NotFound
 from shared.http.routes import ApiKey, Call, Described, Route, json_response, parse_json, read_body, validate
 from shared.keys import KeyRing
 
@@ -24,13 +26,16 @@ class AppsApi:
     ring: KeyRing
 
     def routes(self) -> list[Route]:
+        return [*self._app_routes(), *self._key_routes()]
+
+    def _app_routes(self) -> list[Route]:
         return [
             Route(
                 "POST",
                 "/v1/apps",
                 self.create,
                 ApiKey("apps:admin"),
-                described=Described(body=AppCreate, answers={201: shapes.App}),
+                described=Described(body=AppCreate, answers={201: shapes.App}, refusals=(AlreadyExists,)),
             ),
             Route(
                 "GET",
@@ -38,6 +43,13 @@ class AppsApi:
                 self.list,
                 ApiKey("apps:read"),
                 described=Described(query=PageQuery, answers={200: shapes.Apps}),
+            ),
+            Route(
+                "GET",
+                "/v1/apps/by-vendor",
+                self.find,
+                ApiKey("apps:act"),
+                described=Described(query=VendorQuery, answers={200: shapes.App}, refusals=(NotFound,)),
             ),
             Route(
                 "GET",
@@ -51,8 +63,14 @@ class AppsApi:
                 "/v1/apps/{id}",
                 self.change,
                 ApiKey("apps:write"),
-                described=Described(body=shapes.AppChange, answers={200: shapes.App}),
+                described=Described(
+                    body=shapes.AppChange, answers={200: shapes.App}, refusals=(AlreadyExists,)
+                ),
             ),
+        ]
+
+    def _key_routes(self) -> list[Route]:
+        return [
             Route(
                 "POST",
                 "/v1/apps/{id}/keys",
@@ -74,6 +92,13 @@ class AppsApi:
                 ApiKey("apps:write"),
                 described=Described(answers={204: None}),
             ),
+            Route(
+                "GET",
+                "/v1/keys/self",
+                self.tell_key,
+                ApiKey(None),
+                described=Described(answers={200: shapes.OwnKey}),
+            ),
         ]
 
     async def create(self, call: Call) -> web.Response:
@@ -87,6 +112,11 @@ class AppsApi:
         """List the apps in reach of the key."""
         query = validate(PageQuery, dict(call.request.query))
         return json_response(await list_apps(self.apps.pool, Reach.of(call.caller), query))
+
+    async def find(self, call: Call) -> web.Response:
+        """Find the app that answers as a vendor's."""
+        query = validate(VendorQuery, dict(call.request.query))
+        return json_response(await find_vendor_app(self.apps.pool, query))
 
     async def read(self, call: Call) -> web.Response:
         """Read an app."""
@@ -109,6 +139,10 @@ class AppsApi:
         """List the API keys of an app."""
         query = validate(PageQuery, dict(call.request.query))
         return json_response(await self.keys.list(Reach.of(call.caller), call.path_id(), query))
+
+    async def tell_key(self, call: Call) -> web.Response:
+        """Tell what the key that asks may do, and for which app."""
+        return json_response(await tell_own_key(self.apps.pool, call.caller))
 
     async def revoke_key(self, call: Call) -> web.Response:
         """Revoke an API key, at once on every replica."""

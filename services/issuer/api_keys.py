@@ -1,10 +1,11 @@
 """API keys of an app. A key's text exists in the answer that made it and nowhere else."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import orjson
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -23,7 +24,7 @@ from services.issuer.idempotency import Answered, Once, Work
 from services.issuer.key_limits import wider_limits
 from services.issuer.orders import Guard
 from services.issuer.paging import PageQuery, page
-from services.issuer.tenancy import SQL, AnyConnection, Reach
+from services.issuer.tenancy import SQL, AnyConnection, Reach, Reader
 from shared.api_keys import SCOPES, new_key
 from shared.database import Connection, Pool, Row
 from shared.errors import FieldProblem, Forbidden, Invalid, NotFound
@@ -33,8 +34,11 @@ from shared.recipients import RecipientInvalid, normalize_domain
 
 # Who may change every app may change its own: the routes of apps ask for these.
 _IMPLIED = {"apps:admin": ("apps:read", "apps:write")}
+_LIMIT_NAMES = ("types", "redirect_urls", "max_ttl_seconds", "recipient_domains", "endpoints")
 
 DomainName = Annotated[str, Field(min_length=1, max_length=253)]
+EndpointPath = Annotated[str, Field(pattern=r"^/[\x21-\x7e]{0,199}$")]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def _known_scopes(scopes: list[str]) -> list[str]:
@@ -67,6 +71,7 @@ class KeyCreate(BaseModel):
     recipient_domains: (
         Annotated[list[DomainName], Field(min_length=1, max_length=200), AfterValidator(_domains)] | None
     ) = None
+    endpoints: Annotated[dict[EndpointPath, list[Method]], Field(min_length=1, max_length=100)] | None = None
 
     @field_validator("redirect_urls")
     @classmethod
@@ -95,6 +100,7 @@ async def create_key(connection: AnyConnection, app_id: UUID, wanted: KeyCreate)
     row = await connection.fetchrow(
         SQL.create_key, key.id, app_id, wanted.name, key.prefix, key.hash, with_implied(wanted.scopes), wanted.expires_at,
         wanted.types and sorted(set(wanted.types)), wanted.redirect_urls, wanted.max_ttl_seconds, wanted.recipient_domains,
+        None if wanted.endpoints is None else orjson.dumps(wanted.endpoints).decode(),
     )  # fmt: skip
     if row is None:
         raise NotFound("no such app")
@@ -116,9 +122,20 @@ def key_view(row: Row) -> dict[str, Any]:
     """Return a key as the API tells it, without its text."""
     names = (
         "id", "app_id", "name", "prefix", "scopes", "types", "redirect_urls", "max_ttl_seconds", "recipient_domains",
-        "expires_at", "revoked_at", "created_at",
+        "endpoints", "expires_at", "revoked_at", "created_at",
     )  # fmt: skip
     return {name: row[name] for name in names}
+
+
+async def tell_own_key(reader: Reader, caller: Caller) -> dict[str, Any]:
+    """Return what a caller may do, and the app it calls for: its own, or the one that it acts for."""
+    row = await reader.fetchrow(SQL.find_own_key, caller.key_id)
+    if row is None:
+        raise NotFound("no such key")
+    limits = {name: row[name] for name in _LIMIT_NAMES}
+    app = await find_app(reader, Reach(caller.app_id, every_app=False), caller.app_id)
+    named = {name: row[name] for name in ("id", "name", "prefix")}
+    return {**named, "scopes": with_implied(caller.scopes), **limits, "app": app}
 
 
 async def list_keys(connection: AnyConnection, app_id: UUID, query: PageQuery) -> dict[str, Any]:
@@ -143,7 +160,7 @@ class KeyRegister:
 
         async def do(connection: Connection) -> dict[str, Any]:
             await find_app(connection, reach, app_id)
-            await _check_expiry(connection, caller, wanted)
+            await _check_own(connection, caller, wanted)
             return await create_key(connection, app_id, wanted)
 
         async def again(connection: Connection, key_id: UUID) -> dict[str, Any]:
@@ -168,6 +185,15 @@ class KeyRegister:
         await self.announcer.changed(app_id)
 
 
+def is_within(granted: Mapping[str, Iterable[str]] | None, own: Mapping[str, Iterable[str]] | None) -> bool:
+    """Say whether every granted path and method of a vendor's API is one of the key's own; None: all of them."""
+    if own is None:
+        return True
+    return granted is not None and all(
+        set(methods) <= set(own.get(path, ())) for path, methods in granted.items()
+    )
+
+
 def _check_granted(caller: Caller, scopes: Sequence[str], limits: KeyLimits) -> None:
     surplus = [scope for scope in scopes if not caller.may(scope)]
     if surplus:
@@ -177,9 +203,13 @@ def _check_granted(caller: Caller, scopes: Sequence[str], limits: KeyLimits) -> 
         raise Forbidden(f"a key makes no key that goes further than itself: narrow {', '.join(wider)}")
 
 
-async def _check_expiry(connection: Connection, caller: Caller, wanted: KeyCreate) -> None:
-    # Else a key lent for a day could make itself one for ever.
+async def _check_own(connection: Connection, caller: Caller, wanted: KeyCreate) -> None:
     own = await connection.fetchrow(SQL.find_api_key, caller.app_id, caller.key_id)
-    ends_at = None if own is None else own["expires_at"]
+    if own is None:
+        raise Forbidden("the key that makes a key is there no more")
+    if not is_within(wanted.endpoints, own["endpoints"]):
+        raise Forbidden("a key makes no key that goes further than itself: narrow endpoints")
+    # Else a key lent for a day could make itself one for ever.
+    ends_at = own["expires_at"]
     if ends_at is not None and (wanted.expires_at is None or wanted.expires_at > ends_at):
         raise Forbidden(f"a key makes no key that outlives it: give expires_at, by {ends_at.isoformat()}")

@@ -11,8 +11,9 @@ from services.issuer import shapes
 from services.issuer.idempotency import guard_of
 from services.issuer.issue import Issue
 from services.issuer.lanes import Lanes
-from services.issuer.orders import Issued, Order, Receipt
+from services.issuer.orders import Issued, Order
 from services.issuer.policy import App, Apps, Draft, draft_link
+from services.issuer.reveal import Secrets
 from shared.errors import Refusal
 from shared.http.problems import problem
 from shared.http.routes import (
@@ -26,8 +27,7 @@ from shared.http.routes import (
     validate,
 )
 from shared.keys import KeyRing
-from shared.links import LinkRequest, link_url, link_view
-from shared.tokens import LinkRef, make_passcode, make_token
+from shared.links import LinkRequest, link_view
 
 BATCH_ITEMS = 10_000
 _BATCH_TOKENS = 10
@@ -50,6 +50,10 @@ class LinksApi:
     lanes: Lanes
     ring: KeyRing
     public_url: str
+
+    @property
+    def secrets(self) -> Secrets:
+        return Secrets(self.ring, self.public_url)
 
     def routes(self) -> list[Route]:
         return [
@@ -80,7 +84,7 @@ class LinksApi:
         item = receipt.items[0]
         if isinstance(item, Refusal):
             raise item
-        return json_response(self.view(item, app, call), 201, _replay_headers(receipt))
+        return json_response(self.view(item, app, call), 201, receipt.headers)
 
     async def create_batch(self, call: Call) -> web.Response:
         """Make up to 10,000 links; each item succeeds or is refused by itself."""
@@ -94,7 +98,7 @@ class LinksApi:
             {"error": problem(item)} if isinstance(item, Refusal) else self.view(item, app, call)
             for item in receipt.items
         ]
-        return json_response({"results": results}, 200, _replay_headers(receipt))
+        return json_response({"results": results}, 200, receipt.headers)
 
     def _order(self, call: Call, app: App, scope: str, items: list[Draft | Refusal]) -> Order:
         guard = guard_of(call, self.ring, scope)
@@ -103,23 +107,14 @@ class LinksApi:
     def view(self, link: Issued, app: App, call: Call) -> dict[str, Any]:
         """The link as its maker sees it. The secrets are derived here, for a key that may see them, and kept nowhere."""
         row = {name: getattr(link, name) for name in Issued.__slots__}
-        message = None
-        if link.message_id is not None:
-            message = {"id": link.message_id, "channel": link.channel, "status": link.message_status}
         secrets: Mapping[str, Any] = {}
-        # A link whose key was dropped from the ring opens nothing any more: there is nothing to reveal.
-        if call.caller.may("links:reveal") and self.ring.key("link", link.kid) is not None:
-            ref = LinkRef(link.kid, link.id)
-            token = make_token(self.ring, link.id, link.kid)
-            passcode = link.passcode_format and make_passcode(
-                self.ring, ref, link.passcode_epoch, link.passcode_format
-            )
-            secrets = {
-                "url": link_url(self.public_url, app.landing_url, token),
-                "token": token,
-                "passcode": passcode,
-            }
-        return {"link": {**link_view(row), **secrets}, "message": message}
+        if call.caller.may("links:reveal"):
+            secrets = self.secrets.of(app, link)
+        return {
+            "link": {**link_view(row), **secrets},
+            "user_created": link.user_created,
+            "message": link.message,
+        }
 
 
 def _draft(app: App, caller: Caller, index: int, item: dict[str, Any]) -> Draft | Refusal:
@@ -128,7 +123,3 @@ def _draft(app: App, caller: Caller, index: int, item: dict[str, Any]) -> Draft 
         return draft_link(app, request, "bulk", caller.limits)
     except Refusal as refusal:
         return refusal
-
-
-def _replay_headers(receipt: Receipt) -> dict[str, str]:
-    return {"Idempotency-Replayed": "true"} if receipt.replayed else {}

@@ -6,9 +6,12 @@ from aiohttp import web
 
 from services.issuer import shapes
 from services.issuer.idempotency import guard_of
-from services.issuer.users import UserCreate, UserPatch, UserQuery, Users, find_user
+from services.issuer.user_fields import UserCreate, UserPatch, UserQuery
+from services.issuer.user_search import UserSearch, search_users
+from services.issuer.users import Users, find_user
 from shared.errors import AlreadyExists
 from shared.http.routes import ApiKey, Call, Described, Route, json_response, validate
+from shared.http.shapes import User
 from shared.keys import KeyRing
 
 
@@ -26,9 +29,7 @@ class UsersApi:
                 "/v1/users",
                 self.create,
                 ApiKey("users:write"),
-                described=Described(
-                    body=UserCreate, answers={201: shapes.AppUser}, refusals=(AlreadyExists,)
-                ),
+                described=Described(body=UserCreate, answers={201: User}, refusals=(AlreadyExists,)),
             ),
             Route(
                 "GET",
@@ -38,18 +39,25 @@ class UsersApi:
                 described=Described(query=UserQuery, answers={200: shapes.Users}),
             ),
             Route(
+                "POST",
+                "/v1/users/search",
+                self.filter,
+                ApiKey("users:read"),
+                described=Described(body=UserSearch, answers={200: shapes.FoundUsers}, idempotent=False),
+            ),
+            Route(
                 "GET",
                 "/v1/users/{id}",
                 self.read,
                 ApiKey("users:read"),
-                described=Described(answers={200: shapes.AppUser}),
+                described=Described(answers={200: User}),
             ),
             Route(
                 "PATCH",
                 "/v1/users/{id}",
                 self.change,
                 ApiKey("users:write"),
-                described=Described(body=UserPatch, answers={200: shapes.AppUser}, refusals=(AlreadyExists,)),
+                described=Described(body=UserPatch, answers={200: User}, refusals=(AlreadyExists,)),
             ),
             Route(
                 "DELETE",
@@ -68,9 +76,14 @@ class UsersApi:
         return json_response(answered.body, 201, answered.headers)
 
     async def search(self, call: Call) -> web.Response:
-        """List the users of the app, or find the one with an address."""
+        """List the users of the app, or find the one with an address, a user name or another system's id."""
         query = validate(UserQuery, dict(call.request.query))
         return json_response(await self.users.search(call.caller.app_id, query))
+
+    async def filter(self, call: Call) -> web.Response:
+        """Search users by filters."""
+        wanted = await call.body(UserSearch)
+        return json_response(await search_users(self.users.pool, call.caller.app_id, wanted))
 
     async def read(self, call: Call) -> web.Response:
         """Read a user."""

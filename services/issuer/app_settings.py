@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from services.issuer.app_identity import AppIdentity
 from shared.http.routes import validate
 from shared.links import MAX_TTL_SECONDS, MIN_TTL_SECONDS, LinkType, Locale
 from shared.recipients import RecipientInvalid, normalize_email
@@ -27,6 +28,9 @@ AppName = Annotated[str, Field(min_length=1, max_length=100)]
 Text = Annotated[str, Field(min_length=1, max_length=2048)]
 Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 Seconds = Annotated[int, Field(strict=True, ge=MIN_TTL_SECONDS, le=MAX_TTL_SECONDS)]
+# Of sessions and trusted devices: five minutes to 366 days.
+LongSeconds = Annotated[int, Field(strict=True, ge=300, le=31_622_400)]
+Flag = Annotated[bool, Field(strict=True)]
 
 
 def _sender(value: str) -> str:
@@ -81,12 +85,13 @@ class Branding(BaseModel):
         return None if value is None else _one_line(value, "footer_format")
 
 
-class AppCreate(BaseModel):
+class AppCreate(AppIdentity):
     """An app's settings, with their defaults. Make one with `app_settings`, which knows whether http is allowed."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: AppName
+    redirects_exact: Flag = False
     base_url: Text | None = None
     redirect_urls: Annotated[list[Text], Field(max_length=200)] = Field(default_factory=list)
     default_redirect_url: Text | None = None
@@ -100,7 +105,7 @@ class AppCreate(BaseModel):
     locale: Locale = "en"
     sender: Annotated[str, Field(max_length=420), AfterValidator(_sender)] | None = None
     branding: Branding = Field(default_factory=Branding)
-    intake: Annotated[bool, Field(strict=True)] = False
+    intake: Flag = False
     interactive_per_minute: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 600
     latest_only: list[LinkType] = Field(default_factory=list)
     ttl_from: Literal["issue", "acceptance"] = "issue"
@@ -108,6 +113,10 @@ class AppCreate(BaseModel):
     texts_per_hour: Count = 1000
     texts_per_recipient_per_hour: Count = 10
     passcode_tries_per_day: Count = 30
+    passcode_standalone: Flag = False
+    require_verified: Flag = False
+    session_seconds: LongSeconds = 2_592_000
+    trust_seconds: LongSeconds = 2_592_000
 
     @field_validator("name")
     @classmethod
@@ -131,7 +140,7 @@ class AppCreate(BaseModel):
     @field_validator("redirect_urls")
     @classmethod
     def _entries(cls, value: list[str], info: ValidationInfo) -> list[str]:
-        return checked_entries(value, info)
+        return checked_entries(value, info, exact=bool(info.data.get("redirects_exact")))
 
     @field_validator("default_redirect_url")
     @classmethod
@@ -139,7 +148,10 @@ class AppCreate(BaseModel):
         # A list or base that is wrong itself was reported already.
         if value is not None and {"base_url", "redirect_urls"} <= info.data.keys():
             entries = tuple(info.data["redirect_urls"])
-            policy = RedirectPolicy(info.data["base_url"], entries, allow_http=_allows_http(info))
+            exact = bool(info.data.get("redirects_exact"))
+            policy = RedirectPolicy(
+                info.data["base_url"], entries, allow_http=_allows_http(info), exact=exact
+            )
             with _rule_named():
                 policy.resolve(value)
         return value
@@ -182,11 +194,11 @@ def changed_settings(current: Mapping[str, Any], changes: Any, *, allow_http: bo
     return app_settings({**current, **changes}, allow_http=allow_http)
 
 
-def checked_entries(entries: list[str], info: ValidationInfo) -> list[str]:
+def checked_entries(entries: list[str], info: ValidationInfo, *, exact: bool = False) -> list[str]:
     """Return entries of a list of redirects. Raises pydantic's error naming the first bad one and its rule."""
     for index, entry in enumerate(entries):
         with _rule_named(f"entry {index} "):
-            check_entry(entry, allow_http=_allows_http(info))
+            check_entry(entry, allow_http=_allows_http(info), exact=exact)
     return entries
 
 

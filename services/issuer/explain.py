@@ -26,7 +26,8 @@ from shared.database import Pool
 from shared.errors import FieldProblem, Invalid
 from shared.http.routes import Caller, validate
 from shared.limits import Level
-from shared.links import LinkRequest, link_url
+from shared.link_urls import link_url
+from shared.links import LinkRequest
 from shared.recipients import mask
 from shared.redirects import RedirectRefused, explain_refusal
 
@@ -147,7 +148,7 @@ def link_facts(app: App, asked: Asked, public_url: str) -> dict[str, Any]:
     """Return the link as it would be."""
     request, ttl_seconds = asked.request, ttl_of(app, asked)
     try:
-        redirect_url = resolve_redirect(app, request)
+        redirect_url = resolve_redirect(app, asked)
     except RedirectRefused:
         redirect_url = None
     expires_at = None
@@ -168,7 +169,7 @@ def link_facts(app: App, asked: Asked, public_url: str) -> dict[str, Any]:
         "slot": slot_of(app, asked),
         "locale": request.locale or app.locale,
         "binding": request.binding,
-        "url_form": link_url(public_url, app.landing_url, "<token>"),
+        "url_form": request.url_template or link_url(public_url, app.landing_url, "<token>"),
     }
 
 

@@ -5,13 +5,15 @@ Exactly one link an idempotency key (G2): the key's row is written with the link
 
 import asyncio
 from collections.abc import Sequence
-from uuid import uuid4
+from dataclasses import replace
+from uuid import UUID, uuid4
 
 from services.issuer.answers import Answer
-from services.issuer.new_links import NewLink, verified_by
-from services.issuer.orders import Guard, Order, Receipt
-from services.issuer.policy import Draft
+from services.issuer.new_links import NewLink
+from services.issuer.orders import Guard, Issued, Order, Receipt
+from services.issuer.policy import Draft, UserKey
 from services.issuer.reach import FoundUser, reach_problem
+from services.issuer.standing import give_passcodes, standing
 from services.issuer.store import IssuerStore
 from services.issuer.text_limits import TEXT_CHANNELS, TextLimits
 from shared.batching import Batcher, BatchLimits
@@ -34,6 +36,7 @@ class Issue:
     def __init__(self, store: IssuerStore, ring: KeyRing, bell: OutboxBell, texts: TextLimits) -> None:
         self._store = store
         self._texts = texts
+        self._ring = ring
         self._kid = ring.newest["link"]
         self._bell = bell
         self._batcher: Batcher[Order, Receipt] = Batcher(
@@ -77,9 +80,7 @@ class Issue:
 
     async def _make(self, connection: Connection, orders: list[Order]) -> dict[int, Receipt | BaseException]:
         drafts = [item for order in orders for item in order.items if isinstance(item, Draft)]
-        users = (
-            await self._store.resolve_users(connection, [draft.user for draft in drafts]) if drafts else {}
-        )
+        users = await self._store.resolve_users(connection, _wanted_users(drafts)) if drafts else {}
         receipts: dict[int, Receipt | BaseException] = {}
         made = [
             [
@@ -91,6 +92,9 @@ class Issue:
         await self._charge(made)
         links = [item for items in made for item in items if isinstance(item, NewLink)]
         issued = await self._store.create_links(connection, links) if links else {}
+        issued |= await self._stand_alone(
+            connection, [issued[link.draft.link_id] for link in links if link.stands_alone]
+        )
         await self._amend(connection, orders, made)
         for order, items in zip(orders, made, strict=True):
             receipts[id(order)] = Receipt(
@@ -105,8 +109,14 @@ class Issue:
         problem = reach_problem(channel, draft.user.kind, user, draft.limits)
         if user is None or problem is not None:
             return Invalid([problem] if problem else [])
-        recipient = user.recipient(channel)
-        return NewLink(draft, self._kid, user.id, recipient, order.headers, verified_by(draft, user))
+        return NewLink.of(draft, self._kid, user, order.headers)
+
+    async def _stand_alone(self, connection: Connection, links: list[Issued]) -> dict[UUID, Issued]:
+        """Give links whose passcodes stand alone one of their own; return these links by id."""
+        if not links:
+            return {}
+        epochs = await give_passcodes(connection, self._ring, map(standing, links))
+        return {link.id: replace(link, passcode_epoch=epochs[link.id]) for link in links}
 
     async def _charge(self, made: list[list[NewLink | Refusal]]) -> None:
         """Put a refusal in the place of each text that its limits do not allow.
@@ -170,6 +180,16 @@ class Issue:
             else:
                 receipts[id(order)] = Receipt(answer.restore(issued), replayed=True)
         return receipts
+
+
+def _wanted_users(drafts: Sequence[Draft]) -> dict[UserKey, str | None]:
+    """Return the users of links, each with the status that it is made with; None: it is not to be made."""
+    wanted: dict[UserKey, str | None] = {}
+    for draft in drafts:
+        request = draft.request
+        status = request.new_user_status or ("pending" if request.type == "invite" else "active")
+        wanted[draft.user] = wanted.get(draft.user) or (status if request.create_user else None)
+    return wanted
 
 
 def _answer(order: Order) -> Answer:

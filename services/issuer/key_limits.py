@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from shared.database import Row
 from shared.errors import FieldProblem
 from shared.http.routes import KeyLimits
+from shared.link_urls import page_of
 from shared.links import LinkRequest
 from shared.recipients import domain_of
 from shared.redirects import RedirectPolicy, RedirectRefused
@@ -33,7 +34,7 @@ def recipient_problem(limits: KeyLimits, email: str | None) -> FieldProblem | No
 
 
 def link_problems(limits: KeyLimits, link: Row, *, allow_http: bool) -> list[FieldProblem]:
-    """Return why a key may not send a link, whoever made it. `link` has `type`, `redirect_url` and `ttl_seconds`.
+    """Return why a key may not send a link, or see its URL, whoever made it. `link` has `type`, `redirect_url`, `url_template`, `ttl_seconds`.
 
     Else a narrow key could bring about, and see the URL of, what it could not ask for.
     """
@@ -41,6 +42,10 @@ def link_problems(limits: KeyLimits, link: Row, *, allow_http: bool) -> list[Fie
     if limits.types is not None and link["type"] not in limits.types:
         words = f"this key may not send links of the type {link['type']}"
         problems.append(FieldProblem("type", "type_not_allowed", words))
+    template = link["url_template"]
+    if template is not None and not _leads_within(limits, page_of(template), allow_http):
+        words = "of the link matches no entry of this key's redirect_urls"
+        problems.append(FieldProblem("url_template", "url_template_not_allowed_for_key", words))
     if link["redirect_url"] is not None and not _leads_within(limits, link["redirect_url"], allow_http):
         words = "of the link matches no entry of this key's redirect_urls"
         problems.append(FieldProblem("redirect_url", "redirect_not_allowed_for_key", words))

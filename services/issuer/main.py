@@ -9,11 +9,14 @@ from services.issuer.relay import LaneRelay
 from services.issuer.renew import Renewals
 from services.issuer.routes import IssuingParts, TenancyParts, issuer_routes
 from services.issuer.settings import IssuerSettings
+from services.issuer.standing import SQL as PASSCODES_SQL
 from services.issuer.store import SQL, IssuerStore
 from services.issuer.sweep import Sweeper, SweepRules
+from services.issuer.tenancy import DIRECTORY_SQL
 from services.issuer.tenancy import SQL as TENANCY_SQL
 from services.issuer.text_limits import TextLimits
 from services.issuer.wakeup import listen_for_bell
+from services.issuer.webhooks import SQL as WEBHOOKS_SQL
 from shared.api_keys import SQL as API_KEYS_SQL
 from shared.api_keys import ApiKeys
 from shared.bus import INTAKE_GROUP, LANES, LINK_REQUESTS, RENEWAL_GROUP, RENEWALS, ping_broker
@@ -42,7 +45,16 @@ def main() -> int:
 
 async def start(service: Service, settings: IssuerSettings) -> None:
     """Start in order: stores, background loops, then the listeners."""
-    sql = [SQL, TENANCY_SQL, OUTBOX_SQL, API_KEYS_SQL, DEAD_LETTERS_SQL]
+    sql = [
+        SQL,
+        PASSCODES_SQL,
+        TENANCY_SQL,
+        DIRECTORY_SQL,
+        OUTBOX_SQL,
+        API_KEYS_SQL,
+        DEAD_LETTERS_SQL,
+        WEBHOOKS_SQL,
+    ]
     stores = await open_stores(service, settings, sql)
     pool, cache, bell = stores.pool, stores.cache, stores.bell
     texts = TextLimits(cache)

@@ -12,6 +12,7 @@ from services.issuer.policy import Draft
 from services.issuer.reach import FoundUser
 from shared.bus import Event
 from shared.database import Row
+from shared.link_urls import fill_lasting
 from shared.messages import MessageFacts, Queueing, queued_row
 from shared.outbox import OutboxRow, lifecycle_row
 
@@ -23,7 +24,10 @@ Slot = tuple[UUID, UUID, str, str]
 
 @dataclass(frozen=True, slots=True)
 class NewLink:
-    """A draft whose user is known: what the rows are made of. `verifies`: which address its consumption verifies."""
+    """A draft whose user is known: what the rows are made of. `verifies`: which address its consumption verifies.
+
+    `url_template` has the user in it already, as far as it wants them.
+    """
 
     draft: Draft
     kid: str
@@ -31,6 +35,23 @@ class NewLink:
     recipient: str | None
     headers: dict[str, str]
     verifies: str | None = None
+    url_template: str | None = None
+    is_new_user: bool = False
+
+    @classmethod
+    def of(cls, draft: Draft, kid: str, user: FoundUser, headers: dict[str, str]) -> "NewLink":
+        recipient = user.recipient(draft.request.channel)
+        template = draft.request.url_template
+        if template is not None:
+            template = fill_lasting(template, user.public_id(draft.app.user_id_format), draft.state)
+        return cls(draft, kid, user.id, recipient, headers, verified_by(draft, user), template, user.is_new)
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether its passcode is found by itself. One without a link beside it may be short: it is redeemed with its id or its user."""
+        return (
+            self.draft.request.passcode and self.draft.app.passcode_standalone and self.draft.doors == "both"
+        )
 
     @property
     def slot(self) -> Slot | None:
@@ -40,7 +61,7 @@ class NewLink:
 
 def verified_by(draft: Draft, user: FoundUser) -> str | None:
     """Return the address that a consumption proves to be the user's: the one that the link went to."""
-    if draft.request.type != "verify_identifier":
+    if draft.request.type != "verify_identifier" and not draft.request.verify_address:
         return None
     if draft.request.channel in ("sms", "whatsapp"):
         return "phone"
@@ -63,9 +84,9 @@ def link_row(link: NewLink) -> tuple[Any, ...]:
     return (
         draft.link_id, link.kid, draft.app.id, link.user_id, request.type, request.channel, draft.lane, draft.redirect_url,
         draft.state, orjson.dumps(request.metadata).decode(), client, request.locale or draft.app.locale, request.time_zone,
-        request.code_challenge, draft.ttl_seconds, draft.app.grant_ttl_seconds,
+        request.code_challenge, draft.ttl_seconds, request.grant_ttl_seconds or draft.app.grant_ttl_seconds,
         draft.app.passcode_format if request.passcode else None, request.send_at, draft.slot, request.binding, link.verifies,
-        draft.ttl_from_acceptance, draft.life_seconds, draft.renewed_from,
+        draft.ttl_from_acceptance, draft.life_seconds, draft.renewed_from, link.url_template, draft.doors,
     )  # fmt: skip
 
 
@@ -110,11 +131,21 @@ def outbox_rows(
     return rows
 
 
-def issued_link(link: NewLink, times: Row, message_id: UUID | None, newest: Mapping[Slot, UUID]) -> Issued:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came of writing links down, by link id; `newest`: the link that has each slot now."""
+
+    times: Mapping[UUID, Row]
+    messages: Mapping[UUID, UUID]
+    newest: Mapping[Slot, UUID]
+
+
+def issued_link(link: NewLink, made: Made) -> Issued:
     """Return what its maker is told of a link, as `magiclink.link_status` would say it."""
     draft, request = link.draft, link.draft.request
+    times, message_id = made.times[draft.link_id], made.messages.get(draft.link_id)
     status = "issued" if times["not_before"] <= times["created_at"] else "scheduled"
-    if link.slot is not None and newest[link.slot] != draft.link_id:
+    if link.slot is not None and made.newest[link.slot] != draft.link_id:
         status = "superseded"
     return Issued(
         id=draft.link_id,
@@ -134,6 +165,9 @@ def issued_link(link: NewLink, times: Row, message_id: UUID | None, newest: Mapp
         revoked_at=None,
         passcode_format=draft.app.passcode_format if request.passcode else None,
         passcode_epoch=0,
+        url_template=link.url_template,
+        doors=draft.doors,
+        user_created=link.is_new_user,
         message_id=message_id,
         message_status=None if message_id is None else "queued",
     )

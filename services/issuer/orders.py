@@ -41,7 +41,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A link that exists, as its row says, and its first message."""
+    """A link that exists, as its row says, and its first message. `user_created`: its user was made with it."""
 
     id: UUID
     kid: str
@@ -60,8 +60,18 @@ class Issued:
     revoked_at: datetime | None
     passcode_format: str | None
     passcode_epoch: int
+    url_template: str | None
+    doors: str
+    user_created: bool
     message_id: UUID | None
     message_status: str | None
+
+    @property
+    def message(self) -> dict[str, Any] | None:
+        """The link's first message as it is told, None if it was not sent."""
+        if self.message_id is None:
+            return None
+        return {"id": self.message_id, "channel": self.channel, "status": self.message_status}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +80,7 @@ class Receipt:
 
     items: list[Issued | Refusal]
     replayed: bool = False
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Idempotency-Replayed": "true"} if self.replayed else {}

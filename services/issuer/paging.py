@@ -22,13 +22,16 @@ def _known_cursor(text: str) -> str:
     return text
 
 
+Cursor = Annotated[str, AfterValidator(_known_cursor)]
+
+
 class PageQuery(BaseModel):
     """The query of a list: how many items, and after which."""
 
     model_config = ConfigDict(extra="forbid")
 
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    cursor: Annotated[str, AfterValidator(_known_cursor)] | None = None
+    cursor: Cursor | None = None
 
     @property
     def after(self) -> UUID:

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 from uuid import UUID
 
 import orjson
 
 from services.issuer.key_limits import within_key
+from services.issuer.url_rules import template_problems
 from shared.clock import Clock, wall
 from shared.database import Pool, Row
 from shared.errors import FieldProblem, Invalid, NotFound
@@ -22,6 +24,9 @@ _CACHE_SECONDS = 5.0
 MAX_AHEAD_SECONDS = 60 * 86400
 
 
+Doors = Literal["both", "passcode"]
+
+
 @dataclass(frozen=True, slots=True)
 class App:
     """The settings of an app that issuing needs."""
@@ -35,6 +40,8 @@ class App:
     max_ttl_seconds: int
     grant_ttl_seconds: int
     passcode_format: str
+    passcode_standalone: bool
+    user_id_format: str
     locale: str
     sender: str | None
     intake: bool
@@ -50,13 +57,17 @@ class App:
         return cls(
             id=row["id"],
             name=row["name"],
-            redirects=RedirectPolicy(row["base_url"], tuple(row["redirect_urls"]), allow_http=allow_http),
+            redirects=RedirectPolicy(
+                row["base_url"], tuple(row["redirect_urls"]), allow_http, exact=row["redirects_exact"]
+            ),
             default_redirect_url=row["default_redirect_url"],
             landing_url=row["landing_url"],
             ttl_seconds=row["ttl_seconds"],
             max_ttl_seconds=row["max_ttl_seconds"],
             grant_ttl_seconds=row["grant_ttl_seconds"],
             passcode_format=f"{row['passcode_strategy']}:{row['passcode_length']}",
+            passcode_standalone=row["passcode_standalone"],
+            user_id_format=row["user_id_format"],
             locale=row["locale"],
             sender=row["sender"],
             intake=row["intake"],
@@ -107,6 +118,7 @@ class Draft:
     """A link that its app and key allow, with the id it will have. Only its user is not known yet.
 
     `life_seconds` is how long it lives past its beginning at most: `ttl_seconds`, or the app's cap until a provider has accepted it.
+    `doors`: `passcode` for a passcode as a flow of its own, which has no URL.
     """
 
     link_id: UUID
@@ -122,6 +134,7 @@ class Draft:
     request: LinkRequest
     limits: KeyLimits = NO_LIMITS
     renewed_from: UUID | None = None
+    doors: Doors = "both"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +144,7 @@ class Asked:
     request: LinkRequest
     default_lane: str
     limits: KeyLimits = NO_LIMITS
+    doors: Doors = "both"
 
     @property
     def lane(self) -> str:
@@ -141,7 +155,11 @@ def draft_link(
     app: App, request: LinkRequest, default_lane: str, limits: KeyLimits = NO_LIMITS, clock: Clock = wall
 ) -> Draft:
     """Return the draft of an allowed link. Raises `Invalid` with every rule of the app and of the key that the request breaks."""
-    asked = Asked(request, default_lane, limits)
+    return draft_asked(app, Asked(request, default_lane, limits), clock)
+
+
+def draft_asked(app: App, asked: Asked, clock: Clock = wall) -> Draft:
+    """Return the draft of an allowed link or passcode. Raises `Invalid`, as `draft_link` does."""
     problems = broken_rules(app, asked, clock)
     if problems:
         raise Invalid(problems)
@@ -155,7 +173,7 @@ def broken_rules(app: App, asked: Asked, clock: Clock = wall) -> list[FieldProbl
         most = f"is more than the app's max_ttl_seconds, {app.max_ttl_seconds}"
         problems.append(FieldProblem("ttl_seconds", "ttl_too_long", most))
     try:
-        redirect_url = resolve_redirect(app, request)
+        redirect_url = resolve_redirect(app, asked)
     except RedirectRefused as refused:
         redirect_url = None
         problems.append(FieldProblem("redirect_url", refused.rule, str(refused)))
@@ -163,17 +181,18 @@ def broken_rules(app: App, asked: Asked, clock: Clock = wall) -> list[FieldProbl
         ahead_seconds = (request.send_at - datetime.fromtimestamp(clock(), UTC)).total_seconds()
         if ahead_seconds > MAX_AHEAD_SECONDS - MAX_TTL_SECONDS:
             problems.append(FieldProblem("send_at", "send_at_too_far", "is more than 30 days ahead"))
-    if request.binding == "require" and app.landing_url is not None:
+    problems += template_problems(app.redirects, asked.limits, request.url_template)
+    if request.binding == "require" and (app.landing_url or request.url_template) is not None:
         # The app's own page cannot show the pairing, and would redeem the link without it.
-        words = "cannot be `require` for links that lead to the app's own landing_url"
+        words = "cannot be `require` for links that lead to the app's own landing_url or url_template"
         problems.append(FieldProblem("binding", "binding_needs_our_page", words))
     key = within_key(asked.limits, request, redirect_url, allow_http=app.redirects.allow_http)
     return problems + key
 
 
-def resolve_redirect(app: App, request: LinkRequest) -> str | None:
+def resolve_redirect(app: App, asked: Asked) -> str | None:
     """Return where the link will lead; None: it is redeemed through the API, or on the app's own page. Raises `RedirectRefused`."""
-    wanted = request.redirect_url or app.default_redirect_url
+    wanted = None if asked.doors == "passcode" else asked.request.redirect_url or app.default_redirect_url
     return None if wanted is None else app.redirects.resolve(wanted)
 
 
@@ -210,13 +229,14 @@ def _draft(app: App, asked: Asked) -> Draft:
         user=user_key(app, request),
         lane=asked.lane,
         slot=slot_of(app, asked),
-        redirect_url=resolve_redirect(app, request),
+        redirect_url=resolve_redirect(app, asked),
         ttl_seconds=ttl_seconds,
         life_seconds=max(ttl_seconds, app.acceptance_cap_seconds) if from_acceptance else ttl_seconds,
         ttl_from_acceptance=from_acceptance,
         state=None if request.state is None else orjson.dumps(request.state).decode(),
         request=request,
         limits=asked.limits,
+        doors=asked.doors,
     )
 
 

@@ -1,7 +1,7 @@
 -- name: find_app
-SELECT id, name, base_url, redirect_urls, default_redirect_url, landing_url, ttl_seconds, max_ttl_seconds,
+SELECT id, name, base_url, redirect_urls, redirects_exact, default_redirect_url, landing_url, ttl_seconds, max_ttl_seconds,
        grant_ttl_seconds, passcode_strategy, passcode_length, locale, sender, intake, interactive_per_minute, latest_only,
-       ttl_from, acceptance_cap_seconds, texts_per_hour, texts_per_recipient_per_hour
+       ttl_from, acceptance_cap_seconds, texts_per_hour, texts_per_recipient_per_hour, passcode_standalone, user_id_format
 FROM magiclink.apps
 WHERE id = $1
 
@@ -59,6 +59,37 @@ WHERE (app_id, user_id, day) IN (
     LIMIT $1
 )
 
+-- name: drop_old_sessions
+-- A month after their end: until then they can be looked at, and a refresh token that was used twice still has its session.
+DELETE FROM magiclink.sessions
+WHERE id IN (
+    SELECT id FROM magiclink.sessions WHERE expires_at < now() - interval '30 days' ORDER BY expires_at LIMIT $1
+)
+
+-- name: drop_old_challenges
+-- A day after their end: whoever answered one may ask again, and a user's tries are summed.
+DELETE FROM magiclink.challenges
+WHERE id IN (
+    SELECT id FROM magiclink.challenges WHERE expires_at < now() - interval '1 day' ORDER BY expires_at LIMIT $1
+)
+
+-- name: drop_old_devices
+DELETE FROM magiclink.trusted_devices
+WHERE id IN (
+    SELECT id FROM magiclink.trusted_devices WHERE expires_at < now() - interval '1 day' ORDER BY expires_at LIMIT $1
+)
+
+-- name: drop_old_webhook_deliveries
+-- The last try of a delivery is made within two days.
+DELETE FROM magiclink.webhook_deliveries
+WHERE (endpoint_id, event_id) IN (
+    SELECT endpoint_id, event_id
+    FROM magiclink.webhook_deliveries
+    WHERE created_at < now() - interval '7 days'
+    ORDER BY created_at
+    LIMIT $1
+)
+
 -- name: drop_old_heads
 -- A slot is the app's own text, one an order perhaps: without this the table grows for ever. No link of these lives any more: none
 -- ends later than 60 days after its making.
@@ -74,17 +105,17 @@ WHERE link_id IN (
 -- Held until the commit against a change of the address and against deletion: a link must not go to an address that its user has just
 -- left, past the revocation that the change brings.
 WITH by_email AS (
-    SELECT wanted.app_id, wanted.value, u.id, u.email, u.phone
+    SELECT wanted.app_id, wanted.value, u.id, u.email, u.phone, u.imported_id
     FROM unnest($1::uuid[], $2::text[]) AS wanted (app_id, value)
     JOIN magiclink.users u ON u.app_id = wanted.app_id AND u.email = wanted.value
     FOR KEY SHARE OF u
 ), by_phone AS (
-    SELECT wanted.app_id, wanted.value, u.id, u.email, u.phone
+    SELECT wanted.app_id, wanted.value, u.id, u.email, u.phone, u.imported_id
     FROM unnest($3::uuid[], $4::text[]) AS wanted (app_id, value)
     JOIN magiclink.users u ON u.app_id = wanted.app_id AND u.phone = wanted.value
     FOR KEY SHARE OF u
 ), by_id AS (
-    SELECT wanted.app_id, wanted.value, u.id, u.email, u.phone
+    SELECT wanted.app_id, wanted.value, u.id, u.email, u.phone, u.imported_id
     FROM unnest($5::uuid[], $6::text[]) AS wanted (app_id, value)
     JOIN magiclink.users u ON u.app_id = wanted.app_id AND u.id = wanted.value::uuid
     FOR KEY SHARE OF u
@@ -97,30 +128,31 @@ SELECT 'user_id', * FROM by_id
 
 -- name: create_users
 -- Sorted, so that two batches with the same new addresses wait for each other instead of deadlocking.
-INSERT INTO magiclink.users (id, app_id, email, phone)
-SELECT id, app_id, email, phone
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) AS row (id, app_id, email, phone)
+INSERT INTO magiclink.users (id, app_id, email, phone, status)
+SELECT id, app_id, email, phone, status
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[]) AS row (id, app_id, email, phone, status)
 ORDER BY app_id, email, phone
 ON CONFLICT DO NOTHING
+RETURNING id
 
 -- name: create_links
 INSERT INTO magiclink.links (
     id, kid, app_id, user_id, type, channel, lane, redirect_url, state, metadata, client, locale, time_zone,
     code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at, slot, binding, verifies, ttl_from_acceptance,
-    renewed_from, created_at, not_before, expires_at
+    renewed_from, url_template, doors, created_at, not_before, expires_at
 )
 SELECT id, kid, app_id, user_id, type, channel, lane, redirect_url, state::json, metadata::jsonb, client::jsonb, locale,
        time_zone, code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at, slot, binding, verifies,
-       ttl_from_acceptance, renewed_from, now(), greatest(send_at, now()),
+       ttl_from_acceptance, renewed_from, url_template, doors, now(), greatest(send_at, now()),
        greatest(send_at, now()) + make_interval(secs => life_seconds)
 FROM unnest(
     $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
     $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::int[], $16::int[], $17::text[], $18::timestamptz[],
-    $19::text[], $20::text[], $21::text[], $22::bool[], $23::int[], $24::uuid[]
+    $19::text[], $20::text[], $21::text[], $22::bool[], $23::int[], $24::uuid[], $25::text[], $26::text[]
 ) AS row (
     id, kid, app_id, user_id, type, channel, lane, redirect_url, state, metadata, client, locale, time_zone,
     code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at, slot, binding, verifies, ttl_from_acceptance,
-    life_seconds, renewed_from
+    life_seconds, renewed_from, url_template, doors
 )
 RETURNING id, created_at, expires_at, not_before
 
@@ -147,17 +179,28 @@ FROM unnest(
 -- Links of an answered request, for its replay: by the app that asked, and no other.
 SELECT l.id, l.kid, l.app_id, l.user_id, l.type, magiclink.link_status(l) AS status, l.redirect_url, l.state, l.metadata,
        l.channel, l.send_at, l.expires_at, l.created_at, l.consumed_at, l.revoked_at, l.passcode_format,
-       l.passcode_epoch, m.id AS message_id, m.status AS message_status
+       l.passcode_epoch, l.url_template, l.doors, magiclink.is_user_made_with(l) AS user_created,
+       m.id AS message_id, m.status AS message_status
 FROM magiclink.links l
 LEFT JOIN LATERAL (
     SELECT id, status FROM magiclink.messages WHERE link_id = l.id ORDER BY id LIMIT 1
 ) m ON true
 WHERE l.id = ANY ($1::uuid[]) AND l.app_id = ANY ($2::uuid[])
 
+-- name: read_revealable
+-- A link as its maker was told of it, and what a narrow key is held against.
+SELECT l.id, l.kid, l.app_id, l.user_id, l.type, magiclink.link_status(l) AS status, l.redirect_url, l.state, l.metadata,
+       l.channel, l.send_at, l.expires_at, l.created_at, l.consumed_at, l.revoked_at, l.passcode_format,
+       l.passcode_epoch, l.url_template, l.doors, magiclink.is_user_made_with(l) AS user_created,
+       NULL::uuid AS message_id, NULL::text AS message_status, l.ttl_seconds, u.email
+FROM magiclink.links l
+LEFT JOIN magiclink.users u ON u.id = l.user_id AND u.app_id = l.app_id
+WHERE l.id = $2 AND l.app_id = $1
+
 -- name: read_renewable
 -- What a new link in the place of an expired one is made of: the link, its newest message, and where its user is reached today.
 SELECT l.id, l.user_id, l.type, magiclink.link_status(l) AS status, l.redirect_url, l.state, l.metadata, l.locale, l.time_zone,
-       l.code_challenge, l.ttl_seconds, l.passcode_format, l.binding, l.slot, m.channel, m.recipient, m.template, m.data,
+       l.code_challenge, l.ttl_seconds, l.grant_ttl_seconds, l.passcode_format, l.binding, l.slot, l.verifies, l.url_template, m.channel, m.recipient, m.template, m.data,
        CASE m.channel WHEN 'email' THEN u.email ELSE u.phone END AS address
 FROM magiclink.links l
 LEFT JOIN magiclink.users u ON u.id = l.user_id AND u.app_id = l.app_id

@@ -159,6 +159,9 @@ def _draft_again(app: App, old: Row) -> Draft:
         binding=old["binding"],
         slot=old["slot"],
         code_challenge=old["code_challenge"],
+        verify_address=old["verifies"] is not None,
+        url_template=old["url_template"],
+        grant_ttl_seconds=old["grant_ttl_seconds"],
     )
     draft = draft_link(app, request, "interactive")
     # The text of the state and "no redirect" go over as they are, and a link that had no rivals gets none.

@@ -21,7 +21,9 @@ from services.issuer.sending import (
     open_link,
     queue_letter,
     run_once,
+    stand_alone,
 )
+from services.issuer.standing import standing_row
 from services.issuer.tenancy import SQL
 from shared.database import Connection, Row
 from shared.errors import FieldProblem, Invalid, NotSent, RateLimited
@@ -60,15 +62,22 @@ class Resend:
             last = await connection.fetchrow(SQL.read_last_message, asker.app.id, link["id"])
             if last is None:
                 raise NotSent(f"use POST /v1/links/{link['id']}/send")
-            _refuse_flood(link, last)
-            return {"id": await self._resend(connection, asker, (link, last), request)}
+            return {"id": await self.another(connection, asker, (link, last), request)}
 
         return await run_once(self.post, asker, Work(do))
 
-    async def _resend(
-        self, connection: Connection, asker: Asker, sent: tuple[Row, Row], request: ResendRequest
+    async def another(
+        self,
+        connection: Connection,
+        asker: Asker,
+        sent: tuple[Row, Row],
+        request: ResendRequest,
+        *,
+        keeps_passcode: bool = False,
     ) -> UUID:
+        """Queue another message of a locked link that was sent; return its id. Raises `RateLimited` for one too many or too soon."""
         link, last = sent
+        _refuse_flood(link, last)
         channel = request.channel or last["channel"]
         _refuse_other_proof(link, channel)
         recipient = await find_recipient(connection, asker, link, channel)
@@ -81,10 +90,14 @@ class Resend:
             connection, asker.app.id, [link["id"]], asker.headers, statuses=("queued", "unknown")
         )
         # `channel`, and with it the token's `amr`, names the way of the newest message; the link of an older one works too.
+        raises = link["passcode_format"] is not None and not keeps_passcode
         await connection.execute(
             SQL.change_sent_link, asker.app.id, link["id"], channel, lane, link["locale"], link["time_zone"],
-            link["verifies"], link["passcode_format"], 1 if link["passcode_format"] else 0,
+            link["verifies"], link["passcode_format"], int(raises),
         )  # fmt: skip
+        if raises and link["doors"] == "both":
+            new = standing_row(link, link["passcode_format"], link["passcode_epoch"] + 1)
+            await stand_alone(connection, self.post, asker, new)
         letter = Letter(channel, recipient, locale, last["template"], last["data"], lane, link["not_before"])
         return await queue_letter(connection, self.post, link, letter, asker)
 
@@ -102,6 +115,6 @@ def _refuse_flood(link: Row, last: Row) -> None:
 def _refuse_other_proof(link: Row, channel: str) -> None:
     # Both messages hold one link: whoever redeemed the e-mail's would have "verified" a phone that is not theirs.
     proves = address_of(channel)
-    if link["type"] == "verify_identifier" and link["verifies"] != proves:
+    if link["verifies"] not in (None, proves):
         words = f"this link verifies the user's {link['verifies']}: make another one to verify the {proves}"
         raise Invalid([FieldProblem("channel", "proves_another_address", words)])

@@ -13,11 +13,14 @@ from services.issuer.sending import (
     Letter,
     Post,
     SendingChannel,
+    chosen_template,
     find_recipient,
     open_link,
     queue_letter,
     run_once,
+    stand_alone,
 )
+from services.issuer.standing import standing_row
 from services.issuer.tenancy import SQL
 from shared.database import Connection, Row
 from shared.errors import AlreadySent
@@ -43,6 +46,8 @@ class SendRequest(BaseModel):
     """Default: the link's."""
     passcode: Annotated[bool, Field(strict=True)] = False
     """Put a passcode into the message as well, if the link has none yet."""
+    verify_address: Annotated[bool, Field(strict=True)] = False
+    """The link's use marks the address that it is sent to as verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +67,28 @@ class Send:
             link = await open_link(connection, asker)
             if await connection.fetchrow(SQL.read_last_message, asker.app.id, link["id"]) is not None:
                 raise AlreadySent
-            return {"id": await self._send(connection, asker, link, request)}
+            return {"id": await self.first(connection, asker, link, request)}
 
         return await run_once(self.post, asker, Work(do))
 
-    async def _send(self, connection: Connection, asker: Asker, link: Row, request: SendRequest) -> UUID:
+    async def first(self, connection: Connection, asker: Asker, link: Row, request: SendRequest) -> UUID:
+        """Queue the first message of a locked link; return its id."""
         recipient = await find_recipient(connection, asker, link, request.channel)
         lane = await self.post.lanes.lane_for(asker.app, request.lane or link["lane"])
         locale = request.locale or link["locale"]
         passcode_format = link["passcode_format"] or (asker.app.passcode_format if request.passcode else None)
+        template = chosen_template(link, request.template, passcode_format)
         await connection.execute(
             SQL.change_sent_link, asker.app.id, link["id"], request.channel, lane, locale,
-            request.time_zone or link["time_zone"], _verified_by(link, request.channel), passcode_format, 0,
+            request.time_zone or link["time_zone"], _verified_by(link, request), passcode_format, 0,
         )  # fmt: skip
+        if link["passcode_format"] is None and passcode_format is not None:
+            await stand_alone(connection, self.post, asker, standing_row(link, passcode_format, 0))
         letter = Letter(
             request.channel,
             recipient,
             locale,
-            request.template,
+            template,
             request.template_data,
             lane,
             link["not_before"],
@@ -87,8 +96,8 @@ class Send:
         return await queue_letter(connection, self.post, link, letter, asker)
 
 
-def _verified_by(link: Row, channel: str) -> str | None:
+def _verified_by(link: Row, request: SendRequest) -> str | None:
     """Consumption proves the address that the link went to."""
-    if link["type"] != "verify_identifier":
+    if link["type"] != "verify_identifier" and not request.verify_address:
         return None
-    return address_of(channel)
+    return address_of(request.channel)

@@ -15,12 +15,15 @@ from services.issuer.new_links import SOURCE
 from services.issuer.orders import Guard, Issued
 from services.issuer.policy import App
 from services.issuer.reach import address_missing, address_of
+from services.issuer.standing import Standing, give_passcodes
 from services.issuer.tenancy import SQL
 from services.issuer.text_limits import TextLimits
 from shared import outbox
 from shared.database import Connection, Row
-from shared.errors import Invalid, LinkOver, NotFound
+from shared.errors import FieldProblem, Invalid, LinkOver, NotFound
 from shared.http.routes import KeyLimits
+from shared.keys import KeyRing
+from shared.link_faults import is_passcode_template
 from shared.messages import MessageFacts, Queueing, queued_row
 from shared.outbox import OutboxBell
 from shared.tokens import new_link_id
@@ -32,13 +35,14 @@ _LIVE = ("issued", "scheduled")
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What sending needs: keys that were used, lanes, what texts may cost, and the lease of a queued message."""
+    """What sending needs: keys that were used, lanes, what texts may cost, the lease of a queued message, and the key ring."""
 
     once: Once
     bell: OutboxBell
     lanes: Lanes
     texts: TextLimits
     queue_lease_seconds: float
+    ring: KeyRing
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +98,32 @@ async def open_link(connection: Connection, asker: Asker) -> Row:
     return link
 
 
+def chosen_template(link: Row, template: str | None, passcode_format: str | None) -> str | None:
+    """Return the template of a locked link's first message; None: that of its type. Raises `Invalid` for one without what it shows."""
+    if link["doors"] == "passcode":
+        if template is not None and not is_passcode_template(template):
+            words = "shows a link, and this one is a passcode only"
+            raise Invalid([FieldProblem("template", "template_needs_link", words)])
+        return template or "passcode"
+    if is_passcode_template(template) and passcode_format is None:
+        words = "shows a passcode and no link, and this link has no passcode"
+        raise Invalid([FieldProblem("template", "template_needs_passcode", words)])
+    return template
+
+
+async def stand_alone(connection: Connection, post: Post, asker: Asker, new: Standing) -> None:
+    """Let the new passcode of a locked link be found by itself, in an app where they stand alone. Raises `Unavailable`."""
+    if asker.app.passcode_standalone:
+        await give_passcodes(connection, post.ring, [new])
+
+
 async def find_recipient(connection: Connection, asker: Asker, link: Row, channel: str) -> str:
     """Return the address that the user of a locked link has today.
 
     A change of the address revokes the link: it either comes first and is seen, or it waits for our lock and then revokes the message too.
     Raises `Invalid` with everything that is wrong with sending this link by this channel.
     """
-    user = await connection.fetchrow(SQL.find_user, asker.app.id, link["user_id"])
+    user = await connection.fetchrow(SQL.find_named_user, asker.app.id, link["user_id"], None, None)
     recipient: str | None = None if user is None else user[address_of(channel)]
     allow_http = asker.app.redirects.allow_http
     problems = link_problems(asker.limits, link, allow_http=allow_http)

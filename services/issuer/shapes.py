@@ -33,9 +33,25 @@ class ApiKey(BaseModel):
     redirect_urls: list[str] | None
     max_ttl_seconds: int | None
     recipient_domains: list[str] | None
+    endpoints: dict[str, list[str]] | None
     expires_at: AwareDatetime | None
     revoked_at: AwareDatetime | None
     created_at: AwareDatetime
+
+
+class OwnKey(BaseModel):
+    """The key that asks, what it may do, and the app that it calls for."""
+
+    id: UUID
+    name: str
+    prefix: str
+    scopes: list[str]
+    types: list[str] | None
+    redirect_urls: list[str] | None
+    max_ttl_seconds: int | None
+    recipient_domains: list[str] | None
+    endpoints: dict[str, list[str]] | None
+    app: App
 
 
 class NewApiKey(ApiKey):
@@ -44,17 +60,11 @@ class NewApiKey(ApiKey):
     key: str | None
 
 
-class AppUser(shapes.User):
-    """A user, with its app."""
-
-    app_id: UUID
-    updated_at: AwareDatetime
-
-
 class MadeLink(BaseModel):
     """A link, and the message that brings it; null when nothing is sent."""
 
     link: shapes.Link
+    user_created: Annotated[bool, Field(description="Whether the link's user was made with it.")]
     message: shapes.QueuedMessage | None
 
 
@@ -211,4 +221,10 @@ class ApiKeys(Page):
 
 
 class Users(Page):
-    items: list[AppUser]
+    items: list[shapes.User]
+
+
+class FoundUsers(Users):
+    """A page of a search. `total` counts the users of all pages."""
+
+    total: int

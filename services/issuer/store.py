@@ -1,7 +1,8 @@
 """The issuer's statements on links, as functions over rows."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ import orjson
 
 from services.issuer.answers import Answer
 from services.issuer.new_links import (
+    Made,
     NewLink,
     heads,
     issued_link,
@@ -82,22 +84,31 @@ class IssuerStore:
         )
 
     async def resolve_users(
-        self, connection: Connection, keys: Iterable[UserKey]
+        self, connection: Connection, wanted: Mapping[UserKey, str | None]
     ) -> dict[UserKey, FoundUser]:
-        """Return the users of these keys, made when missing, and hold them. An unknown `user_id` is left out."""
-        wanted = set(keys)
-        found = await self._hold_users(connection, wanted)
-        missing = [key for key in wanted if key not in found and key.kind != "user_id"]
+        """Return the users of these keys and hold them, made when missing with the status named, if one is.
+
+        An unknown `user_id` is left out, and an unknown address whose status is None.
+        """
+        found = await self._hold_users(connection, set(wanted))
+        missing = [
+            key
+            for key, status in wanted.items()
+            if status is not None and key not in found and key.kind != "user_id"
+        ]
         if missing:
-            await connection.execute(
+            rows = await connection.fetch(
                 SQL.create_users,
                 [new_link_id() for _ in missing],
                 [key.app_id for key in missing],
                 [key.value if key.kind == "email" else None for key in missing],
                 [key.value if key.kind == "phone" else None for key in missing],
+                [wanted[key] for key in missing],
             )
+            made = {row["id"] for row in rows}
             # A new snapshot: it sees ours, and those that another replica made while we waited for it.
-            found |= await self._hold_users(connection, set(missing))
+            held = await self._hold_users(connection, set(missing))
+            found |= {key: replace(user, is_new=user.id in made) for key, user in held.items()}
         return found
 
     async def _hold_users(self, connection: Connection, keys: set[UserKey]) -> dict[UserKey, FoundUser]:
@@ -108,14 +119,14 @@ class IssuerStore:
         rows = await connection.fetch(SQL.hold_users, *columns)
         return {
             UserKey(row["app_id"], row["kind"], row["value"]): FoundUser(
-                row["id"], row["email"], row["phone"]
+                row["id"], row["email"], row["phone"], row["imported_id"]
             )
             for row in rows
         }
 
     async def create_links(self, connection: Connection, links: Sequence[NewLink]) -> dict[UUID, Issued]:
         """Write links, messages and outbox rows; return the links by id."""
-        rows = await connection.fetch(SQL.create_links, *_columns([link_row(link) for link in links], 24))
+        rows = await connection.fetch(SQL.create_links, *_columns([link_row(link) for link in links], 26))
         times = {row["id"]: row for row in rows}
         messages = {link.draft.link_id: new_link_id() for link in links if link.recipient is not None}
         to_send = [link for link in links if link.recipient is not None]
@@ -131,12 +142,8 @@ class IssuerStore:
         if newest:
             await connection.execute(SQL.take_slots, *_columns([*newest], 4), [*newest.values()])
         await outbox.append(connection, outbox_rows(links, messages, times))
-        return {
-            link.draft.link_id: issued_link(
-                link, times[link.draft.link_id], messages.get(link.draft.link_id), newest
-            )
-            for link in links
-        }
+        made = Made(times, messages, newest)
+        return {link.draft.link_id: issued_link(link, made) for link in links}
 
     async def read_issued(self, link_ids: Sequence[UUID], app_ids: set[UUID]) -> dict[UUID, Issued]:
         """Return links by id, if they are of these apps."""

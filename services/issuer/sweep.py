@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from services.issuer.lag import LaneLag
 from services.issuer.new_links import SOURCE
+from services.issuer.standing import SQL as PASSCODES_SQL
 from services.issuer.store import SQL
 from shared import outbox
 from shared.bus import LANES
@@ -100,6 +101,11 @@ class Sweeper:
             SQL.drop_old_visits,
             SQL.drop_old_passcode_days,
             SQL.drop_old_heads,
+            SQL.drop_old_sessions,
+            SQL.drop_old_challenges,
+            SQL.drop_old_devices,
+            SQL.drop_old_webhook_deliveries,
+            PASSCODES_SQL.drop_old_lookups,
         ):
             await self._drop(block)
         await self._pool.fetchval(SQL.ensure_partitions, _PARTITION_WEEKS)

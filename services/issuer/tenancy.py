@@ -12,6 +12,7 @@ from shared.http.routes import Caller
 from shared.sql_blocks import SqlBlocks
 
 SQL = SqlBlocks(Path(__file__).parent / "tenancy.sql")
+DIRECTORY_SQL = SqlBlocks(Path(__file__).parent / "directory.sql")
 
 # A connection of a pool, or one opened for itself (the command line, the development launcher).
 AnyConnection: TypeAlias = "Connection | asyncpg.Connection[asyncpg.Record]"

@@ -2,16 +2,26 @@
 INSERT INTO magiclink.apps (
     id, name, base_url, redirect_urls, default_redirect_url, landing_url, ttl_seconds, max_ttl_seconds, grant_ttl_seconds,
     passcode_strategy, passcode_length, jwt_algorithm, locale, sender, branding, intake, interactive_per_minute,
-    latest_only, ttl_from, acceptance_cap_seconds, texts_per_hour, texts_per_recipient_per_hour, passcode_tries_per_day
+    latest_only, ttl_from, acceptance_cap_seconds, texts_per_hour, texts_per_recipient_per_hour, passcode_tries_per_day,
+    vendor, vendor_id, vendor_settings, jwt_issuer, jwt_audience, user_id_format, redirects_exact, passcode_standalone,
+    require_verified, session_seconds, trust_seconds
 )
 VALUES (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15::text::jsonb, $16, $17, $18, $19, $20, $21, $22, $23
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15::text::jsonb, $16, $17, $18, $19, $20, $21, $22, $23,
+    $24, $25, $26::text::jsonb, $27, $28, $29, $30, $31, $32, $33, $34
 )
 RETURNING *
 
 -- name: find_app
 -- $3: the caller administers every app.
 SELECT * FROM magiclink.apps WHERE id = $1 AND ($3 OR id = $2)
+
+-- name: find_vendor_app
+-- For a caller that acts for every app that answers as a vendor's.
+SELECT * FROM magiclink.apps
+WHERE vendor = $1 AND ($2::text IS NULL OR vendor_id = $2)
+  AND ($3::uuid IS NULL OR id = (SELECT app_id FROM magiclink.applications WHERE id = $3))
+LIMIT 2
 
 -- name: find_app_to_change
 SELECT * FROM magiclink.apps WHERE id = $1 AND ($3 OR id = $2) FOR NO KEY UPDATE
@@ -25,28 +35,36 @@ SET name = $2, base_url = $3, redirect_urls = $4, default_redirect_url = $5, lan
     max_ttl_seconds = $8, grant_ttl_seconds = $9, passcode_strategy = $10, passcode_length = $11, jwt_algorithm = $12,
     locale = $13, sender = $14, branding = $15::text::jsonb, intake = $16, interactive_per_minute = $17,
     latest_only = $18, ttl_from = $19, acceptance_cap_seconds = $20, texts_per_hour = $21,
-    texts_per_recipient_per_hour = $22, passcode_tries_per_day = $23, updated_at = now()
+    texts_per_recipient_per_hour = $22, passcode_tries_per_day = $23, vendor = $24, vendor_id = $25,
+    vendor_settings = $26::text::jsonb, jwt_issuer = $27, jwt_audience = $28, user_id_format = $29, redirects_exact = $30,
+    passcode_standalone = $31, require_verified = $32, session_seconds = $33, trust_seconds = $34, updated_at = now()
 WHERE id = $1
 RETURNING *
 
 -- name: create_key
 -- Of an unknown app, no row.
 INSERT INTO magiclink.api_keys (
-    id, app_id, name, prefix, hash, scopes, expires_at, types, redirect_urls, max_ttl_seconds, recipient_domains
+    id, app_id, name, prefix, hash, scopes, expires_at, types, redirect_urls, max_ttl_seconds, recipient_domains, endpoints
 )
-SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM magiclink.apps WHERE id = $2
-RETURNING id, app_id, name, prefix, scopes, types, redirect_urls, max_ttl_seconds, recipient_domains, expires_at, revoked_at,
-    created_at, expires_at <= now() AS is_over
+SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::text::jsonb FROM magiclink.apps WHERE id = $2
+RETURNING id, app_id, name, prefix, scopes, types, redirect_urls, max_ttl_seconds, recipient_domains, endpoints, expires_at,
+    revoked_at, created_at, expires_at <= now() AS is_over
+
+-- name: find_own_key
+-- The key that calls: its text was its proof. Not by its app, for it may act for another.
+SELECT id, name, prefix, types, redirect_urls, max_ttl_seconds, recipient_domains, endpoints
+FROM magiclink.api_keys
+WHERE id = $1
 
 -- name: find_api_key
-SELECT id, app_id, name, prefix, scopes, types, redirect_urls, max_ttl_seconds, recipient_domains, expires_at, revoked_at,
-    created_at
+SELECT id, app_id, name, prefix, scopes, types, redirect_urls, max_ttl_seconds, recipient_domains, endpoints, expires_at,
+    revoked_at, created_at
 FROM magiclink.api_keys
 WHERE app_id = $1 AND id = $2
 
 -- name: list_api_keys
-SELECT id, app_id, name, prefix, scopes, types, redirect_urls, max_ttl_seconds, recipient_domains, expires_at, revoked_at,
-    created_at
+SELECT id, app_id, name, prefix, scopes, types, redirect_urls, max_ttl_seconds, recipient_domains, endpoints, expires_at,
+    revoked_at, created_at
 FROM magiclink.api_keys
 WHERE app_id = $1 AND id > $2
 ORDER BY id
@@ -62,46 +80,6 @@ RETURNING id
 -- name: revoke_api_key_of_any_app
 -- For the operator at the command line, who names the key alone.
 UPDATE magiclink.api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 RETURNING app_id, prefix
-
--- name: create_user
-INSERT INTO magiclink.users (id, app_id, email, phone, metadata)
-VALUES ($1, $2, $3, $4, $5::text::jsonb)
-RETURNING *
-
--- name: find_user
-SELECT * FROM magiclink.users WHERE app_id = $1 AND id = $2
-
--- name: list_users
-SELECT * FROM magiclink.users WHERE app_id = $1 AND id > $2 ORDER BY id LIMIT $3
-
--- name: find_user_by_email
-SELECT * FROM magiclink.users WHERE app_id = $1 AND email = $2 AND ($3::text IS NULL OR phone = $3)
-
--- name: find_user_by_phone
-SELECT * FROM magiclink.users WHERE app_id = $1 AND phone = $2
-
--- name: lock_user
-SELECT id, email, phone FROM magiclink.users WHERE app_id = $1 AND id = $2 FOR UPDATE
-
--- name: update_user
--- $3, $5 and $7 say which fields change. What was verified was the old address, not the new one.
-UPDATE magiclink.users
-SET email = CASE WHEN $3 THEN $4 ELSE email END,
-    email_verified = email_verified AND (NOT $3 OR email IS NOT DISTINCT FROM $4),
-    phone = CASE WHEN $5 THEN $6 ELSE phone END,
-    phone_verified = phone_verified AND (NOT $5 OR phone IS NOT DISTINCT FROM $6),
-    metadata = CASE WHEN $7 THEN $8::text::jsonb ELSE metadata END,
-    updated_at = now()
-WHERE app_id = $1 AND id = $2
-RETURNING *
-
--- name: delete_user
-DELETE FROM magiclink.users WHERE app_id = $1 AND id = $2 RETURNING id
-
--- name: forget_user
--- What else is kept of a deleted user.
-WITH days AS (DELETE FROM magiclink.passcode_days WHERE app_id = $1 AND user_id = $2)
-DELETE FROM magiclink.heads WHERE app_id = $1 AND user_id = $2
 
 -- name: find_named_user
 -- By the one of the three that is given.
@@ -153,7 +131,7 @@ RETURNING m.id, m.link_id, m.app_id, m.user_id, m.channel, m.lane, m.attempts
 -- name: lock_link_to_send
 -- Links before messages, as every writer of both.
 SELECT id, kid, app_id, user_id, type, magiclink.link_status(l) AS status, channel, lane, locale, time_zone, verifies,
-       passcode_format, redirect_url, ttl_seconds, not_before, extract(epoch FROM expires_at - now())::float8 AS seconds_left
+       passcode_format, passcode_epoch, redirect_url, url_template, doors, ttl_seconds, not_before, expires_at, extract(epoch FROM expires_at - now())::float8 AS seconds_left
 FROM magiclink.links l
 WHERE id = $2 AND app_id = $1
 FOR UPDATE
@@ -185,7 +163,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb, $10, 'queued',
 -- A link with the message $2.
 SELECT l.id, l.kid, l.app_id, l.user_id, l.type, magiclink.link_status(l) AS status, l.redirect_url, l.state, l.metadata,
        l.channel, l.send_at, l.expires_at, l.created_at, l.consumed_at, l.revoked_at, l.passcode_format,
-       l.passcode_epoch, m.id AS message_id, m.status AS message_status
+       l.passcode_epoch, l.url_template, l.doors, magiclink.is_user_made_with(l) AS user_created,
+       m.id AS message_id, m.status AS message_status
 FROM magiclink.messages m
 JOIN magiclink.links l ON l.id = m.link_id AND l.app_id = m.app_id
 WHERE m.id = $2 AND m.app_id = $1

@@ -61,11 +61,12 @@ class MessageContext:
     `brand` comes from the app's settings; `template_data` and `asker_user_agent` come from outside and are treated as
     hostile. `recipient` is shown as given: mask it before if it shall be masked. `ttl_seconds` is how long the link
     lives after acceptance; messages state the duration (DESIGN §6). `valid_until` is None where the life has not begun.
+    `url` is None for a passcode without a link: its templates have no `url`.
     `time_zone` is the user's, an IANA name. `app_id` chooses the app's own templates.
     """
 
     brand: Brand
-    url: str = field(repr=False)
+    url: str | None = field(repr=False)
     ttl_seconds: int
     recipient: str
     asked_at: datetime

@@ -30,13 +30,13 @@ from services.notifier.store import (
 from shared import outbox
 from shared.batching import Batcher, BatchLimits
 from shared.clock import monotonic
-from shared.database import Pool, is_away, run_batch
+from shared.database import Pool, Row, is_away, run_batch
 from shared.keys import KeyRing
-from shared.links import link_url
+from shared.link_urls import fill_secrets, link_url
 from shared.messages import Queueing, Told, message_row, queued_row
 from shared.metrics import DELIVERIES, DELIVERY_SECONDS
 from shared.outbox import OutboxBell, OutboxRow
-from shared.tokens import LinkRef, make_passcode, make_token
+from shared.tokens import LinkRef, make_passcode, make_poll_token, make_token
 
 log = structlog.get_logger()
 
@@ -55,19 +55,17 @@ class LinkMaker:
 
     def knows(self, kid: str) -> bool:
         """Whether links of this key id can be derived here."""
-        return all(self.ring.key(purpose, kid) is not None for purpose in ("link", "passcode"))
+        return all(self.ring.key(purpose, kid) is not None for purpose in ("link", "passcode", "poll"))
 
     def context(self, claimed: Claimed) -> MessageContext:
-        row = claimed.row
-        token = make_token(self.ring, claimed.facts.link_id, row["kid"])
+        row, ref = claimed.row, LinkRef(claimed.row["kid"], claimed.facts.link_id)
         passcode = None
         if row["passcode_format"]:
-            ref = LinkRef(row["kid"], claimed.facts.link_id)
             passcode = make_passcode(self.ring, ref, row["passcode_epoch"], row["passcode_format"])
         client: Mapping[str, Any] = row["client"] or {}
         return MessageContext(
             brand=Brand.of(row["app_name"], row["branding"], _display_name(row["sender"])),
-            url=link_url(self.public_url, row["landing_url"], token),
+            url=self._url(row, ref, passcode),
             ttl_seconds=_stated_seconds(row["ttl_seconds"], claimed.seconds_left),
             recipient=row["recipient"],
             asked_at=row["asked_at"],
@@ -79,6 +77,16 @@ class LinkMaker:
             time_zone=row["time_zone"],
             app_id=str(claimed.facts.app_id),
         )
+
+    def _url(self, row: Row, ref: LinkRef, passcode: str | None) -> str | None:
+        """Return the link's URL, in the form that it was asked for in; None for a passcode without a link."""
+        if row["doors"] == "passcode":
+            return None
+        token = make_token(self.ring, ref.link_id, ref.kid)
+        if row["url_template"] is None:
+            return link_url(self.public_url, row["landing_url"], token)
+        known = {"token": token, "passcode": passcode or "", "link_id": str(ref.link_id)}
+        return fill_secrets(row["url_template"], {**known, "poll_token": make_poll_token(self.ring, ref)})
 
 
 def _stated_seconds(ttl_seconds: int, seconds_left: float) -> int:

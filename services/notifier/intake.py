@@ -3,14 +3,14 @@
 Offsets are committed once the claims are: from then on the lease, not Kafka, remembers the message.
 """
 
-import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
 
 from services.notifier.deliver import Deliver
-from services.notifier.store import Claimed, claim_messages
+from services.notifier.room import Room
+from services.notifier.store import claim_messages
 from shared.bus import EventInvalid, decode_event
 from shared.consumer import Record, request_id_of
 from shared.database import Pool
@@ -36,9 +36,7 @@ class LaneIntake:
         self._pool = pool
         self._deliver = deliver
         self._lease_seconds = lease_seconds
-        self._room = asyncio.Semaphore(concurrency)
-        self._running: set[asyncio.Task[None]] = set()
-        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._room = Room(concurrency, "delivery")
 
     async def handle(self, records: list[Record]) -> int:
         """Claim every message of these records, as room comes free; return how many records were put aside.
@@ -56,18 +54,19 @@ class LaneIntake:
                 wanted[found.message_id] = found
         queue = list(wanted.values())
         while queue:
-            room = await self._take_room(len(queue))
+            room = await self._room.take(len(queue))
             queue, now = queue[room:], queue[:room]
             try:
                 claimed = await claim_messages(
                     self._pool, [(w.message_id, w.attempts) for w in now], self._lease_seconds
                 )
             except BaseException:
-                self._give_back(room)
+                self._room.give_back(room)
                 raise
-            self._give_back(room - len(claimed))
+            self._room.give_back(room - len(claimed))
             for message in claimed:
-                self._start(message, wanted[message.facts.message_id].request_id)
+                request_id = wanted[message.facts.message_id].request_id
+                self._room.fill(self._deliver.deliver(message, request_id))
         if refused:
             async with self._pool.acquire() as connection, connection.transaction():
                 await put_aside(connection, refused)
@@ -75,37 +74,11 @@ class LaneIntake:
 
     async def watch(self) -> None:
         """Raise what a delivery raised unexpectedly: the service stops and says why (rule 6)."""
-        await self._failed
+        await self._room.watch()
 
     async def drain(self) -> None:
         """Wait for the deliveries under way."""
-        while self._running:
-            await asyncio.wait(self._running)
-
-    async def _take_room(self, wanted: int) -> int:
-        """Wait for one place, and take those that are free beside it. A claim without a place would use up its lease waiting."""
-        await self._room.acquire()
-        taken = 1
-        while taken < wanted and not self._room.locked():
-            await self._room.acquire()
-            taken += 1
-        return taken
-
-    def _give_back(self, places: int) -> None:
-        for _ in range(places):
-            self._room.release()
-
-    def _start(self, message: Claimed, request_id: str) -> None:
-        task = asyncio.create_task(self._deliver.deliver(message, request_id), name="delivery")
-        self._running.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._room.release()
-        error = None if task.cancelled() else task.exception()
-        if error is not None and not self._failed.done():
-            self._failed.set_exception(error)
+        await self._room.drain()
 
 
 def _read(record: Record) -> Wanted:

@@ -34,7 +34,7 @@ def lint(templates: Templates) -> list[Finding]:
 
 def _of_messages(templates: TemplateSet) -> Iterator[Finding]:
     """What a rendered message shows: length of SMS and subject."""
-    for variables in samples(templates.locale):
+    for variables in samples(templates.locale, templates.name):
         try:
             sms = templates.render(variables).sms
             subject = templates.subject_source(variables)

@@ -15,7 +15,20 @@ from services.notifier.render import BUILT_IN, Templates
 from services.notifier.retry import RetryRules
 from services.notifier.settings import NotifierSettings
 from services.notifier.store import SQL
-from shared.bus import DELIVERIES, LANES, NOTIFIER_GROUPS, ping_broker
+from services.notifier.webhook_delivery import WebhookDelivery, WebhookParts
+from services.notifier.webhook_fan_out import SQL as WEBHOOKS_SQL
+from services.notifier.webhook_fan_out import WebhookFanOut
+from services.notifier.webhook_post import WebhookPoster
+from shared.bus import (
+    DELIVERIES,
+    EVENTS,
+    LANES,
+    NOTIFIER_GROUPS,
+    WEBHOOK_DELIVERY_GROUP,
+    WEBHOOK_GROUP,
+    WEBHOOKS,
+    ping_broker,
+)
 from shared.consumer import Subscription, consume_batches
 from shared.database import Pool
 from shared.dead_letters import SQL as DEAD_LETTERS_SQL
@@ -31,6 +44,7 @@ from shared.settings import SettingsProblem, load_settings
 from shared.stores import Stores, open_stores
 
 _BATCH = 200
+_EVENTS_BATCH = 500
 
 
 def main() -> int:
@@ -46,7 +60,7 @@ def main() -> int:
 
 async def start(service: Service, settings: NotifierSettings, templates: Templates) -> None:
     """Start in order: stores, listeners, then the lanes."""
-    stores = await open_stores(service, settings, [SQL, OUTBOX_SQL, DEAD_LETTERS_SQL])
+    stores = await open_stores(service, settings, [SQL, WEBHOOKS_SQL, OUTBOX_SQL, DEAD_LETTERS_SQL])
     pool, cache, bell = stores.pool, stores.cache, stores.bell
     floods = {lane: FloodLimit(DELIVERIES[lane], settings.dead_letters_per_minute) for lane in LANES}
     checks: dict[str, Check] = {
@@ -63,6 +77,7 @@ async def start(service: Service, settings: NotifierSettings, templates: Templat
     await tell_delivery_options(pool, settings.channel_names, templates)
     for lane in LANES:
         start_lane(service, settings, LaneParts(lane, stores, templates, floods[lane]))
+    start_webhooks(service, settings, stores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +116,21 @@ def start_lane(service: Service, settings: NotifierSettings, parts: LaneParts) -
     service.run_task(
         consume_batches(settings, subscription, intake.handle, parts.flood), f"consumer-{parts.lane}"
     )
+
+
+def start_webhooks(service: Service, settings: NotifierSettings, stores: Stores) -> None:
+    """Start telling the endpoints of apps: who reads every event, and who posts what is asked for."""
+    poster = WebhookPoster(anywhere=settings.is_dev)
+    service.on_stop(poster.close)
+    delivery = WebhookDelivery(stores.pool, WebhookParts(poster, settings.ring, stores.bell))
+    service.on_stop(delivery.drain)
+    service.run_task(delivery.watch(), "webhooks")
+    service.run_task(delivery.sweep(), "webhooks-sweep")
+    fan_out = WebhookFanOut(stores.pool, stores.bell)
+    events = Subscription(EVENTS, WEBHOOK_GROUP, _EVENTS_BATCH)
+    service.run_task(consume_batches(settings, events, fan_out.handle), "consumer-events")
+    queued = Subscription(WEBHOOKS, WEBHOOK_DELIVERY_GROUP, _BATCH)
+    service.run_task(consume_batches(settings, queued, delivery.handle), "consumer-webhooks")
 
 
 def make_channels(settings: NotifierSettings) -> dict[str, Channel]:

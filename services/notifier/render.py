@@ -126,7 +126,7 @@ class Templates:
             self._findings += fault.findings
             return
         of_name[locale.lower()] = compiled
-        self._findings += check(compiled, samples(locale))
+        self._findings += check(compiled, samples(locale, name))
 
     def _check_whole(self) -> None:
         names = {name for _, name in self._sets} | set(TYPES)

@@ -1,6 +1,7 @@
 """The trial of a template set before a service starts: it is rendered with made-up messages, and what comes out is looked at."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from jinja2 import ChainableUndefined
@@ -9,6 +10,7 @@ from services.notifier.content import Brand, CannotRender, Content, MessageConte
 from services.notifier.findings import Finding
 from services.notifier.template_set import TemplateSet
 from services.notifier.variables import variables_of
+from shared.link_faults import is_passcode_template
 
 # 60 characters: what a link is with a short domain and a token of 39.
 SAMPLE_URL = "https://login.example/l/".ljust(60, "a")
@@ -33,8 +35,14 @@ class _AnyData(dict[str, object]):
         return ChainableUndefined(name=key)
 
 
-def sample_context(*, full: bool, brand: Brand | None = None) -> MessageContext:
-    """Return a made-up message: with everything that one may have, or with as little as possible."""
+def sample_context(*, full: bool, brand: Brand | None = None, name: str = "login") -> MessageContext:
+    """Return a made-up message for the template `name`: with everything that one may have, or with as little as possible."""
+    context = _sample(brand, full=full)
+    # What has no link has a passcode.
+    return replace(context, url=None, passcode=SAMPLE_PASSCODE) if is_passcode_template(name) else context
+
+
+def _sample(brand: Brand | None, *, full: bool) -> MessageContext:
     if not full:
         return MessageContext(brand or _BRAND, SAMPLE_URL, 900, "jo@example.com", _AT)
     return MessageContext(
@@ -52,10 +60,11 @@ def sample_context(*, full: bool, brand: Brand | None = None) -> MessageContext:
     )
 
 
-def samples(locale: str) -> list[dict[str, object]]:
-    """Return the variables of the trial: a bare message, and a full one."""
+def samples(locale: str, name: str = "login") -> list[dict[str, object]]:
+    """Return the variables of the trial of the template `name`: a bare message, and a full one."""
     return [
-        variables_of(sample_context(full=full), locale) | {"data": _AnyData(), "raw_data": _AnyData()}
+        variables_of(sample_context(full=full, name=name), locale)
+        | {"data": _AnyData(), "raw_data": _AnyData()}
         for full in (False, True)
     ]
 
@@ -75,9 +84,21 @@ def check(templates: TemplateSet, trial: Sequence[Mapping[str, object]]) -> list
 
 
 def _broken_rules(place: str, content: Content, variables: Mapping[str, object]) -> list[Finding]:
-    url, passcode = str(variables["url"]), str(variables["passcode"] or "")
+    passcode = str(variables["passcode"] or "")
     rules: list[tuple[str, str, str, bool]] = [
         ("subject.txt", "empty-subject", "is empty", bool(content.subject)),
+        *(_link_rules(content, str(variables["url"])) if "url" in variables else ()),
+    ]
+    if passcode:
+        shown = {part: _holds(form, passcode) for part, form in _forms(content).items()}
+        must = "url" not in variables or any(shown.values())
+        words = "has no passcode, and others of the set show it" if "url" in variables else "has no passcode"
+        rules += [(part, "passcode-missing", words, shows or not must) for part, shows in shown.items()]
+    return [Finding(f"{place}/{part}", rule, message) for part, rule, message, holds in rules if not holds]
+
+
+def _link_rules(content: Content, url: str) -> list[tuple[str, str, str, bool]]:
+    return [
         (
             "text.txt",
             "link-on-its-own-line",
@@ -88,19 +109,6 @@ def _broken_rules(place: str, content: Content, variables: Mapping[str, object])
         ("sms.txt", "link-last", "does not end with the link", content.sms.endswith(url)),
         ("whatsapp.txt", "link-missing", "has no link", url in content.whatsapp.body),
     ]
-    if passcode:
-        forms = _forms(content)
-        shown = {part: _holds(form, passcode) for part, form in forms.items()}
-        rules += [
-            (
-                part,
-                "passcode-missing",
-                "has no passcode, and others of the set show it",
-                shows or not any(shown.values()),
-            )
-            for part, shows in shown.items()
-        ]
-    return [Finding(f"{place}/{part}", rule, message) for part, rule, message, holds in rules if not holds]
 
 
 def _forms(content: Content) -> dict[str, str]:

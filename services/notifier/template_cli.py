@@ -92,7 +92,7 @@ def _preview(templates: Templates, wanted: _Wanted) -> dict[str, Any]:
         raise click.ClickException(
             f"there is no template {wanted.name!r}: there are {', '.join(templates.available())}"
         )
-    context = sample_context(full=not wanted.bare, brand=wanted.brand)
+    context = sample_context(full=not wanted.bare, brand=wanted.brand, name=wanted.name)
     try:
         content = found.render(variables_of(context, found.locale, wanted.locale))
     except CannotRender as error:

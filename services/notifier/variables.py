@@ -28,7 +28,7 @@ def variables_of(context: MessageContext, locale: str, asked_locale: str | None 
     Raises:
         CannotRender: The link is not an absolute http(s) URL.
     """
-    if not _URL.fullmatch(context.url):
+    if context.url is not None and not _URL.fullmatch(context.url):
         raise CannotRender("the link is not an absolute http or https URL")
     formats = formats_of(asked_locale or locale, locale)
     until = context.valid_until
@@ -37,7 +37,8 @@ def variables_of(context: MessageContext, locale: str, asked_locale: str | None 
     return {
         "locale": locale,
         "direction": "rtl" if is_right_to_left(locale) else "ltr",
-        "url": context.url,
+        # Not there at all without a link: a template that shows one must fail, not print "None".
+        **({} if context.url is None else {"url": context.url}),
         "recipient": one_line(context.recipient),
         "passcode": context.passcode,
         "passcode_groups": groups,

@@ -1,7 +1,7 @@
 """`magiclink keys rotate|drop|status`, and the same under `keys signing`: rotation without a refused login."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def drop_command(kid: str, file: Path, *, force: bool, to_terminal: bool) -> Non
         need = run_on_pool(key_rotation.needs).get(kid)
         if need is not None:
             raise click.ClickException(
-                f"key {kid} is needed until {_minute(need)}: {_needed_by(need)}\n--force drops it all the same"
+                f"key {kid} is needed {_until(need)}: {_needed_by(need)}\n--force drops it all the same"
             )
     write_secret(file, ring)
     click.echo(
@@ -116,7 +116,7 @@ def status_command(file: Path, *, as_json: bool) -> None:
             else "missing"
         )
         rows.append({"kid": kid, "role": role, **asdict(need)})
-        until = f", until {_minute(need)}" if kid in needs else ""
+        until = f", {_until(need)}" if kid in needs else ""
         lines.append(f"{kid}  {role:<8}  {_needed_by(need)}{until}")
     show(rows, "\n".join(lines), as_json=as_json)
 
@@ -215,10 +215,12 @@ def _signing_role(key: dict[str, Any], signing: set[str], droppable: list[str]) 
 def _needed_by(need: Need) -> str:
     return (
         f"{need.live:,} live links, {need.scheduled:,} scheduled, {need.exchangeable:,} exchangeable, "
-        f"{need.replays:,} requests that may be repeated"
+        f"{need.replays:,} requests that may be repeated, {need.sessions:,} sessions, "
+        f"{need.trusted_devices:,} trusted devices, {need.second_factors:,} second factors, {need.webhooks:,} webhooks"
     )
 
 
-def _minute(need: Need) -> str:
-    until = need.until or datetime.fromtimestamp(wall(), UTC)
-    return f"{until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+def _until(need: Need) -> str:
+    if need.until is None:
+        return "for good"
+    return f"until {need.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -6,11 +6,11 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from shared.database import Pool
+from shared.database import Pool, Row
 from shared.keys import KIDS, MASTER, KeyRing, new_master
 from shared.sql_blocks import SqlBlocks
 
@@ -23,13 +23,20 @@ class RotationRefused(Exception):  # noqa: N818 - shown to an operator as it is
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What still needs a key: links by their state, and requests whose replay is recognized by it."""
+    """What still needs a key: links by their state, requests whose replay is recognized by it, and what outlives links.
+
+    `until` None: for good, as long as a second factor is sealed with the key or a webhook's secret is made of it.
+    """
 
     live: int = 0
     scheduled: int = 0
     exchangeable: int = 0
     replays: int = 0
     until: datetime | None = None
+    sessions: int = 0
+    trusted_devices: int = 0
+    second_factors: int = 0
+    webhooks: int = 0
 
     @property
     def links(self) -> int:
@@ -82,14 +89,24 @@ async def needs(pool: Pool) -> dict[str, Need]:
         await connection.execute(SQL.allow_minutes)
         links = await connection.fetch(SQL.count_links_by_kid, timeout=600)
         replays = {row["kid"]: row for row in await connection.fetch(SQL.count_replays_by_kid, timeout=600)}
+        standing = await connection.fetch(SQL.count_standing_by_kid, timeout=600)
     found = {
         row["kid"]: Need(row["live"], row["scheduled"], row["exchangeable"], 0, row["until"]) for row in links
     }
     for kid, row in replays.items():
         need = found.get(kid, Need())
         until = max(need.until or row["until"], row["until"])
-        found[kid] = Need(need.live, need.scheduled, need.exchangeable, row["replays"], until)
+        found[kid] = replace(need, replays=row["replays"], until=until)
+    for row in standing:
+        found[row["kid"]] = _with_standing(found.get(row["kid"]), row)
     return found
+
+
+def _with_standing(need: Need | None, row: Row) -> Need:
+    # What stands for good outlasts whatever ends.
+    until = row["until"] if need is None or row["until"] is None else max(need.until, row["until"])
+    names = ("sessions", "trusted_devices", "second_factors", "webhooks")
+    return replace(need or Need(), until=until, **{name: int(row[name]) for name in names})
 
 
 def _line(ring: str, kid: str) -> str:

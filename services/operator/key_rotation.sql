@@ -26,3 +26,20 @@ SELECT chr(get_byte(body_hash, 0)) AS kid, count(*) AS replays, max(expires_at) 
 FROM magiclink.idempotency_keys
 WHERE expires_at > now() AND length(body_hash) = 33
 GROUP BY 1
+
+-- name: count_standing_by_kid
+-- What outlives links. `until` is null for what has no end: a webhook's secret, and a second factor's, which is sealed with the key.
+SELECT kid, sum(session) AS sessions, sum(device) AS trusted_devices, sum(factor) AS second_factors, sum(webhook) AS webhooks,
+    CASE WHEN sum(factor) + sum(webhook) = 0 THEN max(until) END AS until
+FROM (
+    SELECT kid, 1 AS session, 0 AS device, 0 AS factor, 0 AS webhook, expires_at AS until
+    FROM magiclink.sessions
+    WHERE revoked_at IS NULL AND expires_at > now()
+    UNION ALL
+    SELECT kid, 0, 1, 0, 0, expires_at FROM magiclink.trusted_devices WHERE revoked_at IS NULL AND expires_at > now()
+    UNION ALL
+    SELECT kid, 0, 0, 1, 0, NULL FROM magiclink.second_factors
+    UNION ALL
+    SELECT kid, 0, 0, 0, 1, NULL FROM magiclink.webhook_endpoints WHERE disabled_at IS NULL
+) AS standing
+GROUP BY kid

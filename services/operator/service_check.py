@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import click
 
+from services.compat.settings import CompatSettings
 from services.notifier.settings import NotifierSettings
 from services.operator.settings_reference import MODELS
 from services.operator.settings_reference import SERVICES as NAMES
@@ -14,7 +17,7 @@ from shared.bus import ping_broker
 from shared.cache import Cache
 from shared.command_line import AS_JSON, examples, show
 from shared.database import CONNECT_TIMEOUT_SECONDS
-from shared.settings import KafkaSettings, ServiceSettings, load_settings
+from shared.settings import HttpSettings, KafkaSettings, ServiceSettings, load_settings
 from shared.sql_blocks import SqlBlocks
 
 SQL = SqlBlocks(Path(__file__).with_suffix(".sql"))
@@ -28,7 +31,7 @@ Try = Callable[[], Awaitable[object]]
 def check_command(service: str, *, as_json: bool) -> None:
     """Check the settings of SERVICE and try what it connects to; tell every problem at once. Exit status 1 when there is one."""
     settings = load_settings(MODELS[service])
-    if not isinstance(settings, ServiceSettings):
+    if not isinstance(settings, HttpSettings):
         raise click.UsageError(f"{service} is no service")
     words = asyncio.run(_try_all(tries_of(settings)))
     lines = [f"settings    ok ({service})", *(f"{name:<11} {word}" for name, word in words.items())]
@@ -37,15 +40,18 @@ def check_command(service: str, *, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-def tries_of(settings: ServiceSettings) -> Mapping[str, Try]:
+def tries_of(settings: HttpSettings) -> Mapping[str, Try]:
     """Return what the service connects to, by name."""
-    tries: dict[str, Try] = {
-        "postgresql": lambda: _try_database(settings.database_url.get_secret_value()),
-        "redis": lambda: _try_redis(settings.redis_url.get_secret_value()),
-    }
-    if settings.database_direct_url is not None:
-        direct = settings.database_direct_url.get_secret_value()
-        tries["direct"] = lambda: _try_database(direct)
+    tries: dict[str, Try] = {"redis": lambda: _try_redis(settings.redis_url.get_secret_value())}
+    if isinstance(settings, ServiceSettings):
+        database_url = settings.database_url.get_secret_value()
+        tries = {"postgresql": lambda: _try_database(database_url), **tries}
+        if settings.database_direct_url is not None:
+            direct = settings.database_direct_url.get_secret_value()
+            tries["direct"] = lambda: _try_database(direct)
+    if isinstance(settings, CompatSettings):
+        for name, url in (("issuer", settings.issuer_url), ("verifier", settings.verifier_url)):
+            tries[name] = partial(_try_port, *_address_of(url))
     if isinstance(settings, KafkaSettings):
         kafka: KafkaSettings = settings
         tries["kafka"] = lambda: ping_broker(kafka)
@@ -94,6 +100,11 @@ async def _try_redis(url: str) -> None:
         await cache.ping()
     finally:
         await cache.close()
+
+
+def _address_of(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 async def _try_port(host: str, port: int) -> None:

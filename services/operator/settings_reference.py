@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.compat.settings import CompatSettings
 from services.issuer.admin import DatabaseSettings
 from services.issuer.settings import IssuerSettings
 from services.notifier.settings import NotifierSettings
@@ -16,10 +17,11 @@ MODELS: Mapping[str, type[PrefixedSettings]] = {
     "issuer": IssuerSettings,
     "verifier": VerifierSettings,
     "notifier": NotifierSettings,
+    "compat": CompatSettings,
     "migrate": DatabaseSettings,
     "keys": MasterSettings,
 }
-SERVICES = ("issuer", "verifier", "notifier")
+SERVICES = ("issuer", "verifier", "notifier", "compat")
 
 
 @dataclass(frozen=True, slots=True)

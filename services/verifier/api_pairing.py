@@ -128,7 +128,9 @@ class PairingApi:
         if row["binding"] == "none":
             message = "is none: this link is not to be paired"
             problems.append(FieldProblem("binding", "binding_none", message))
-        policy = RedirectPolicy(row["base_url"], tuple(row["redirect_urls"]), allow_http=self.allow_http)
+        policy = RedirectPolicy(
+            row["base_url"], tuple(row["redirect_urls"]), self.allow_http, exact=row["redirects_exact"]
+        )
         try:
             return_url = policy.resolve(return_url)
         except RedirectRefused as refused:

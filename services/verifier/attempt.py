@@ -1,10 +1,27 @@
 """An attempt to consume a link."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from services.verifier.store import Via
 from shared.tokens import LinkRef
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What else must be so; otherwise the link is refused, and not burnt.
+
+    `code_challenge`: made from the verifier that the caller sent; it must be the link's own, None: the link must have none (a browser
+    is not asked). `client`: what the link's `client` must say. `user_id`: whose link it must be.
+    """
+
+    code_challenge: str | None = None
+    client: Mapping[str, str] | None = None
+    user_id: UUID | None = None
+
+
+NO_TERMS = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +38,4 @@ class Attempt:
     via: Via
     request_id: str
     paired: bool = False
+    terms: Terms = NO_TERMS

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from aiohttp import web
 
 from services.verifier.attempt import Attempt
-from services.verifier.browser import BrowserCookie, PairingCookie, refuse_foreign
+from services.verifier.browser import PairingCookie
 from services.verifier.consume import Consume
 from services.verifier.pairing import holds_proof
 from services.verifier.redirect import redirect_location
@@ -28,6 +28,7 @@ from shared.errors import (
     Refusal,
     ScannerRefused,
 )
+from shared.http.browsers import BrowserCookie, refuse_foreign
 from shared.http.routes import Call, Described, Handler, Public, Route, read_body
 from shared.keys import KeyRing
 from shared.links import load_state

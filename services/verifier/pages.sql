@@ -19,7 +19,7 @@ WHERE l.id = $1
 -- What pairing needs of a link and its app. Without an app (a browser, which proves nothing but its ticket) the link's own decides.
 SELECT l.kid, l.binding, magiclink.link_status(l) IN ('issued', 'scheduled') AS lives,
        extract(epoch FROM l.expires_at - now())::float8 AS seconds_to_expiry,
-       extract(epoch FROM now())::float8 AS now_seconds, a.base_url, a.redirect_urls
+       extract(epoch FROM now())::float8 AS now_seconds, a.base_url, a.redirect_urls, a.redirects_exact
 FROM magiclink.links l
 JOIN magiclink.apps a ON a.id = l.app_id
 WHERE l.id = $1 AND ($2::uuid IS NULL OR l.app_id = $2)

@@ -2,20 +2,31 @@
 
 from dataclasses import dataclass
 
-from services.verifier.answer import Answers
 from services.verifier.api import VerifierApi
+from services.verifier.api_challenges import ChallengesApi
+from services.verifier.api_jwts import JwtsApi
 from services.verifier.api_pairing import PairingApi
-from services.verifier.browser import BrowserCookie, PairingCookie
+from services.verifier.api_second_factors import SecondFactorsApi
+from services.verifier.api_sessions import SessionsApi
+from services.verifier.browser import PairingCookie
 from services.verifier.consume import Consume
 from services.verifier.exchange import Exchange
+from services.verifier.jwts import Jwts
+from services.verifier.login import Login
+from services.verifier.login_requests import LoginRequests
 from services.verifier.pages import PageReads, Pages
 from services.verifier.pairing import PairingReads
 from services.verifier.passcodes import Passcodes
+from services.verifier.poll import Poll
+from services.verifier.refresh import Refresh
 from services.verifier.renewal import Renewal
+from services.verifier.second_factors import SecondFactors
+from services.verifier.second_step import SecondStep
 from services.verifier.settings import VerifierSettings
 from services.verifier.store import VerifierStore
 from services.verifier.views import Views
 from services.verifier.visits import Note
+from shared.http.browsers import BrowserCookie
 from shared.http.openapi import with_document
 from shared.http.routes import Route
 
@@ -28,6 +39,10 @@ class RouteParts:
     consume: Consume
     passcodes: Passcodes
     exchange: Exchange
+    login: Login
+    refresh: Refresh
+    second_factors: SecondFactors
+    second_step: SecondStep
     renewal: Renewal
     pairing: PairingReads
     note: Note
@@ -42,6 +57,16 @@ def verifier_routes(parts: RouteParts) -> list[Route]:
     reads = PageReads(parts.store.look, ring, BrowserCookie(public_url), pairings, views, parts.note)
     pages = Pages(reads, parts.consume, parts.renewal, public_url)
     pairing = PairingApi(parts.pairing, ring, pairings, views, public_url, settings.is_dev)
-    answers = Answers(settings.signing, settings.public_url)
-    api = VerifierApi(parts.consume, parts.passcodes, parts.exchange, answers, settings.ring)
-    return with_document("verifier", [*pages.routes(), *pairing.routes(), *api.routes()])
+    requests = LoginRequests(parts.login.sessions)
+    api = VerifierApi(parts.consume, parts.passcodes, parts.exchange, parts.login, requests, settings.ring)
+    factors = [
+        *SecondFactorsApi(parts.second_factors).routes(),
+        *ChallengesApi(parts.second_step, requests).routes(),
+    ]
+    jwts = Jwts(parts.login.sessions, parts.login.answers)
+    sessions = [
+        *SessionsApi(parts.login, requests, parts.refresh).routes(),
+        *JwtsApi(jwts, Poll(parts.store, parts.login), requests, settings.ring).routes(),
+    ]
+    own = [*pages.routes(), *pairing.routes(), *api.routes()]
+    return with_document("verifier", [*own, *sessions, *factors])

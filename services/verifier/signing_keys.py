@@ -21,6 +21,9 @@ JWT_SECONDS = 300
 JWKS_SECONDS = 300
 ALGORITHMS = ("EdDSA", "ES256", "RS256")
 _SHORTEST_RSA_BITS = 2048
+_ONLY_SIGNATURE: Any = {
+    f"verify_{claim}": False for claim in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
+}
 _FAMILIES: Mapping[str, type[ECAlgorithm | OKPAlgorithm | RSAAlgorithm]] = {
     "EdDSA": OKPAlgorithm,
     "ES256": ECAlgorithm,
@@ -49,6 +52,7 @@ class SigningKeys:
 
     private: Mapping[str, tuple[str, Any]]
     jwks: Mapping[str, Any]
+    public: Mapping[str, jwt.PyJWK]
 
     @classmethod
     def parse(cls, text: str) -> "SigningKeys":
@@ -65,12 +69,21 @@ class SigningKeys:
         missing = [algorithm for algorithm in ALGORITHMS if algorithm not in private]
         if missing:
             raise SigningKeysInvalid(f"no private key for {', '.join(missing)}, which an app may choose")
-        return cls(private, {"keys": public})
+        return cls(private, {"keys": public}, {jwk["kid"]: jwt.PyJWK(jwk) for jwk in public})
 
     def sign(self, claims: Mapping[str, Any], algorithm: str) -> str:
         """Return a JWT (RFC 7519) with the newest key of the algorithm, named in its header's `kid`."""
         kid, key = self.private[algorithm]
         return jwt.encode(dict(claims), key, algorithm=algorithm, headers={"kid": kid})
+
+    def read(self, text: str) -> dict[str, Any] | None:
+        """Return the claims of a JWT that one of these keys signed, None for anything else. Its times are the caller's to judge."""
+        try:
+            key = self.public[jwt.get_unverified_header(text)["kid"]]
+            # The key's own algorithm: the header's is the attacker's to choose.
+            return dict(jwt.decode(text, key.key, algorithms=[key.algorithm_name], options=_ONLY_SIGNATURE))
+        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
+            return None
 
     def __repr__(self) -> str:
         return f"<SigningKeys of {len(self.jwks['keys'])} keys>"

@@ -1,10 +1,11 @@
 """The verifier's statements, as functions over attempts. Only `consume` and `exchange` call those that write."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 from uuid import UUID
+
+import orjson
 
 from shared.database import Pool, Row
 from shared.sql_blocks import SqlBlocks
@@ -29,6 +30,17 @@ class AppAttempt(Protocol):
     def app_id(self) -> UUID | None: ...
 
 
+class TermsOf(Protocol):
+    """What else must be so of a link, as the statements compare it."""
+
+    @property
+    def code_challenge(self) -> str | None: ...
+    @property
+    def client(self) -> Mapping[str, str] | None: ...
+    @property
+    def user_id(self) -> UUID | None: ...
+
+
 class ConsumeAttempt(AppAttempt, Protocol):
     """What the consuming statement is told of an attempt."""
 
@@ -38,34 +50,17 @@ class ConsumeAttempt(AppAttempt, Protocol):
     def paired(self) -> bool: ...
     @property
     def request_id(self) -> str: ...
+    @property
+    def terms(self) -> TermsOf: ...
 
 
 class ExchangeAttempt(AppAttempt, Protocol):
     """What the exchanging statement is told of an attempt."""
 
     @property
-    def code_challenge(self) -> str | None: ...
-    @property
     def request_id(self) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Whose passcode it is: exactly one is given."""
-
-    link_id: UUID | None = None
-    email: str | None = None
-    phone: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Guess:
-    """A passcode that somebody typed, by its attempt. `stand_in` is charged when the link is not there or not open to guesses."""
-
-    link_id: UUID
-    app_id: UUID
-    attempt_id: UUID
-    stand_in: UUID
+    @property
+    def terms(self) -> TermsOf: ...
 
 
 class NotedVisit(NamedTuple):
@@ -93,6 +88,7 @@ class VerifierStore:
             [attempt.via for attempt in attempts],
             [attempt.request_id for attempt in attempts],
             [attempt.paired for attempt in attempts],
+            *_terms(attempt.terms for attempt in attempts),
             *_bounds(attempt.link.link_id for attempt in attempts),
         )
         return _by_attempt(rows)
@@ -102,8 +98,8 @@ class VerifierStore:
         rows = await self._pool.fetch(
             SQL.exchange,
             *_who(attempts),
-            [attempt.code_challenge for attempt in attempts],
             [attempt.request_id for attempt in attempts],
+            *_terms(attempt.terms for attempt in attempts),
             *_bounds(attempt.link.link_id for attempt in attempts),
         )
         return _by_attempt(rows)
@@ -113,19 +109,6 @@ class VerifierStore:
         bounds = _bounds(attempt.link.link_id for attempt in attempts)
         rows = await self._pool.fetch(SQL.look, *_who(attempts), *bounds, EXCHANGE_REPEATS_SECONDS)
         return _by_attempt(rows)
-
-    async def find_passcode_links(self, app_id: UUID, holder: Holder) -> Sequence[Row]:
-        """Read what a passcode may be meant for: the link, or of a user the newest live one and those that passcodes consumed lately."""
-        if holder.link_id is not None:
-            return await self._pool.fetch(SQL.find_passcode_link, app_id, holder.link_id)
-        return await self._pool.fetch(SQL.find_passcode_links_of_user, app_id, holder.email, holder.phone)
-
-    async def raise_tries(self, guess: Guess) -> Row | None:
-        """Count a try before it is compared; None: there is nothing to compare it with."""
-        rows = await self._pool.fetch(
-            SQL.raise_tries, guess.link_id, guess.app_id, guess.attempt_id, guess.stand_in
-        )
-        return rows[0] if rows else None
 
     async def write_visits(self, visits: Sequence[NotedVisit]) -> None:
         """Write visits of links that are there, the first 20 of each."""
@@ -143,6 +126,15 @@ def _who(attempts: Iterable[AppAttempt]) -> tuple[list[UUID], list[UUID], list[U
         [attempt.link.link_id for attempt in attempts],
         [attempt.attempt_id for attempt in attempts],
         [attempt.app_id for attempt in attempts],
+    )
+
+
+def _terms(given: Iterable[TermsOf]) -> tuple[list[str | None], list[str | None], list[UUID | None]]:
+    given = list(given)
+    return (
+        [terms.code_challenge for terms in given],
+        [None if terms.client is None else orjson.dumps(terms.client).decode() for terms in given],
+        [terms.user_id for terms in given],
     )
 
 

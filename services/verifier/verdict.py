@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from services.verifier.attempt import Attempt
+from services.verifier.attempt import Attempt, Terms
+from services.verifier.store import Via
 from shared.database import Row
 from shared.errors import (
+    ClientMismatch,
+    CodeVerifierInvalid,
     LinkConsumed,
     LinkExpired,
     LinkInvalid,
@@ -14,21 +17,44 @@ from shared.errors import (
     LinkRevoked,
     PairingRequired,
     Refusal,
+    SessionInvalid,
+    UserExpired,
+    UserInactive,
+    UserLocked,
+    UserSuspended,
 )
 
 State = Literal[
-    "redeemed", "consumed", "revoked", "superseded", "expired", "not_yet_valid", "unpaired", "unknown"
-]
+    "redeemed", "consumed", "revoked", "superseded", "expired", "not_yet_valid", "barred", "foreign", "elsewhere", "unproven",
+    "unpaired", "unknown",
+]  # fmt: skip
 
-_REFUSALS: Mapping[State, type[Refusal]] = {
+REFUSALS: Mapping[State, type[Refusal]] = {
     "consumed": LinkConsumed,
     "revoked": LinkRevoked,
     "superseded": LinkRevoked,
     "expired": LinkExpired,
     "not_yet_valid": LinkNotYetValid,
+    "foreign": SessionInvalid,
+    "elsewhere": ClientMismatch,
+    "unproven": CodeVerifierInvalid,
     "unpaired": PairingRequired,
     "unknown": LinkInvalid,
 }
+_BARS: Mapping[str, type[Refusal]] = {
+    "inactive": UserInactive,
+    "locked": UserLocked,
+    "suspended": UserSuspended,
+    "expired": UserExpired,
+}
+
+
+def barred(bar: str, holder: Row | None = None) -> Refusal:
+    """Return the refusal that `magiclink.user_bar` means. A suspension says why and until when, of a row that has its `holder`."""
+    if bar != "suspended" or holder is None:
+        return _BARS[bar]()
+    names = ("status_reason", "suspended_until")
+    return UserSuspended(members={name: holder[f"holder_{name}"] for name in names})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +77,9 @@ class Verdict:
         """Return what was won. Raises the refusal that the verdict means."""
         if self.state == "redeemed" and self.row is not None:
             return Redeemed(self.row, self.replayed)
-        raise _REFUSALS[self.state]
+        if self.state == "barred" and self.row is not None:
+            raise barred(self.row["holder_bar"], self.row)
+        raise REFUSALS[self.state]
 
 
 def won_now(row: Row) -> Verdict:
@@ -78,7 +106,8 @@ def _ended(row: Row, *, mine: bool) -> State | None:
     if row["revoked_at"] is not None or row["found_user"] is None:
         return "revoked"
     if row["consumed_at"] is not None:
-        return "redeemed" if mine else "consumed"
+        # Whoever was barred since then is not told who they are; once the bar is lifted they may ask again.
+        return ("barred" if row["holder_bar"] else "redeemed") if mine else "consumed"
     return "superseded" if row["status"] == "superseded" else None
 
 
@@ -88,6 +117,23 @@ def _shut(row: Row, attempt: Attempt) -> State | None:
         return "expired"
     if row["looked_at"] < row["not_before"]:
         return "not_yet_valid"
+    return ("barred" if row["holder_bar"] else unmet(row, attempt.terms, attempt.via)) or _unpaired(
+        row, attempt
+    )
+
+
+def unmet(row: Row, terms: Terms, via: Via) -> State | None:
+    """Say which of an attempt's terms its link does not meet."""
+    if terms.user_id not in (None, row["user_id"]):
+        return "foreign"
+    said = row["client"] or {}
+    if any(said.get(name) != value for name, value in (terms.client or {}).items()):
+        return "elsewhere"
+    # A verifier for a link without a challenge is refused too: somebody took the challenge away (RFC 9700 section 4.8.2).
+    return "unproven" if via != "browser" and row["code_challenge"] != terms.code_challenge else None
+
+
+def _unpaired(row: Row, attempt: Attempt) -> State | None:
     # Last, so that a link that is over says so, rather than sending its user to another browser.
     unpaired = row["binding"] == "require" and not attempt.paired and attempt.via != "passcode"
     return "unpaired" if unpaired else None

@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from services.verifier.colours import brand_style
+from services.verifier.shapes import USER_BARS
 from services.verifier.wording import Wordings, Words
 from shared.asker import device_words, ip_words
 from shared.database import Row
@@ -80,6 +81,7 @@ _LOOKS: Mapping[str, Look] = {
     "pairing_required": Look("lock"),
     "scanner_refused": Look("lock", try_again=True),
     "foreign_origin": Look("lock"),
+    "user_barred": Look("lock"),
     "rate_limited": Look("clock", try_again=True),
     "unavailable": Look(try_again=True),
     "otherwise": Look(try_again=True),
@@ -218,6 +220,8 @@ def may_be_renewed(row: Row) -> bool:
 def _name_of(refusal: Refusal, row: Row | None) -> str:
     if refusal.code == "link_revoked" and row is not None and row["status"] == "superseded":
         return "superseded"
+    if isinstance(refusal, USER_BARS):
+        return "user_barred"
     return refusal.code if refusal.code in _LOOKS else "otherwise"
 
 
@@ -235,7 +239,7 @@ def _account(row: Row) -> str:
     """The address the link was sent to, masked; of a link we did not send, the user's e-mail address first."""
     by_phone = row["channel"] in ("sms", "whatsapp")
     first, second = (row["phone"], row["email"]) if by_phone else (row["email"], row["phone"])
-    return mask(str(first or second))
+    return mask(str(first or second or row["holder_username"]))
 
 
 def _until(words: Words, row: Row) -> dict[str, str]:

@@ -30,6 +30,7 @@ request_id: ContextVar[str | None] = ContextVar("magiclink_request_id", default=
 """Set it where a request comes in; every call made while answering passes it on as `X-Request-Id`."""
 
 _random = random.SystemRandom()
+_KNOWN_MEMBERS = frozenset({"type", "title", "status", "code", "detail", "errors", "request_id"})
 
 
 class MagicLinkError(Exception):
@@ -52,6 +53,8 @@ class ApiError(MagicLinkError):
     errors: Sequence[Mapping[str, Any]] = ()
     request_id: str | None = None
     retry_after_seconds: float | None = None
+    members: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Further members of the problem (RFC 9457 §3.2), such as the `challenge` of `second_factor_required`."""
 
     def __str__(self) -> str:
         # An item of a batch has no request of its own.
@@ -109,6 +112,7 @@ def refusal(problem: Mapping[str, Any], status: int, headers: Mapping[str, str])
         errors=tuple(problem.get("errors") or ()),
         request_id=headers.get("X-Request-Id") or problem.get("request_id"),
         retry_after_seconds=_retry_after_seconds(headers.get("Retry-After")),
+        members={name: value for name, value in problem.items() if name not in _KNOWN_MEMBERS},
     )
 
 

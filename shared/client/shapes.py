@@ -3,63 +3,10 @@
 Fields that a newer server adds are ignored, so an older client keeps working.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Literal, Required, TypedDict, TypeVar
-
-
-class LinkRequest(TypedDict, total=False):
-    """The body of `POST /v1/links`: exactly one of `user_id`, `email`, `phone`; all else is optional."""
-
-    user_id: str
-    email: str
-    phone: str
-    redirect_url: str
-    type: Literal["login", "verify_identifier", "invite"]
-    ttl_seconds: int
-    channel: Literal["none", "email", "sms", "whatsapp"]
-    locale: str
-    time_zone: str
-    template: str
-    template_data: Mapping[str, Any]
-    state: Any
-    metadata: Mapping[str, Any]
-    send_at: datetime
-    lane: Literal["interactive", "bulk"]
-    passcode: bool
-    client: Mapping[str, str]
-    binding: Literal["none", "prefer", "require"]
-    code_challenge: str
-    slot: str
-
-
-class SendRequest(TypedDict, total=False):
-    """How an unsent link is sent; without the others, as it was asked for."""
-
-    channel: Required[Literal["email", "sms", "whatsapp"]]
-    locale: str
-    time_zone: str
-    template: str
-    template_data: Mapping[str, Any]
-    lane: Literal["interactive", "bulk"]
-    passcode: bool
-
-
-class PasscodeHolder(TypedDict, total=False):
-    """Whose passcode it is: exactly one of them."""
-
-    link_id: str
-    email: str
-    phone: str
-
-
-class UserFields(TypedDict, total=False):
-    """What a caller may say about a user."""
-
-    email: str | None
-    phone: str | None
-    metadata: Mapping[str, Any]
+from typing import Any, TypeVar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +21,7 @@ class Link:
     url: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     passcode: str | None = field(default=None, repr=False)
+    poll_token: str | None = field(default=None, repr=False)
     redirect_url: str | None = None
     state: Any = None
     metadata: Mapping[str, Any] | None = None
@@ -102,9 +50,77 @@ class User:
     """A user of one app."""
 
     id: str
+    public_id: str | None = None
     email: str | None = None
     phone: str | None = None
+    username: str | None = None
+    email_verified: bool = False
+    phone_verified: bool = False
+    status: str = "active"
+    status_reason: str | None = None
+    suspended_until: datetime | None = None
+    expires_at: datetime | None = None
+    external_id: str | None = None
+    imported_id: str | None = None
+    profile: Mapping[str, Any] | None = None
+    roles: list[str] = field(default_factory=list)
     metadata: Mapping[str, Any] | None = None
+    password_change_required: bool = False
+    has_second_factor: bool = False
+    login_count: int = 0
+    last_login_at: datetime | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundUsers:
+    """A page of a search; `total` counts the users of all pages."""
+
+    users: list[User]
+    next_cursor: str | None
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """What users sign in to; its id is the audience of their JWTs."""
+
+    id: str
+    name: str
+    roles: list[str] = field(default_factory=list)
+    refresh_tokens: bool = False
+    require_verified_registration: bool = False
+    active: bool = True
+    metadata: Mapping[str, Any] | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """That a user may sign in to an application, and as what."""
+
+    id: str
+    user_id: str
+    application_id: str
+    roles: list[str] = field(default_factory=list)
+    username: str | None = None
+    verified: bool = True
+    metadata: Mapping[str, Any] | None = None
+    last_login_at: datetime | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """By what people of an e-mail domain sign in."""
+
+    id: str
+    type: str
+    domain: str
+    organization_id: str | None = None
     created_at: datetime | None = None
 
 
@@ -123,6 +139,7 @@ class IssuedLink:
 
     link: Link
     message: Message | None
+    user_created: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +164,22 @@ class LinkHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """A session. `factors`: how its user showed who they are."""
+
+    id: str
+    user_id: str
+    application_id: str | None
+    factors: Sequence[Mapping[str, Any]]
+    client: Mapping[str, Any] | None
+    claims: Mapping[str, Any]
+    started_at: datetime
+    last_accessed_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """A link that this attempt consumed, or whose grant it exchanged: the user is who they say."""
 
@@ -156,13 +189,21 @@ class Verification:
     metadata: Mapping[str, Any] | None
     jwt: str | None = field(repr=False)
     jwt_expires_at: datetime | None
+    session: Session | None = None
+    session_token: str | None = field(default=None, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    registration: Registration | None = None
 
 
-ShapeT = TypeVar("ShapeT", Link, Message, User, ApiKey, Explanation)
+ShapeT = TypeVar(
+    "ShapeT", Link, Message, User, ApiKey, Explanation, Application, Registration, Connection, Session
+)
+# Times whose names do not end in `_at`.
+_TIMES = frozenset({"suspended_until"})
 
 
 def read(shape: type[ShapeT], document: Mapping[str, Any]) -> ShapeT:
-    """Makes a shape of a JSON object; the names that end in `_at` are times.
+    """Makes a shape of a JSON object, with its times as such.
 
     Raises:
         TypeError: when a field that is always there is missing.
@@ -174,7 +215,8 @@ def read(shape: type[ShapeT], document: Mapping[str, Any]) -> ShapeT:
 
 def read_issued(answer: Mapping[str, Any]) -> IssuedLink:
     message = answer.get("message")
-    return IssuedLink(read(Link, answer["link"]), read(Message, message) if message else None)
+    told = read(Message, message) if message else None
+    return IssuedLink(read(Link, answer["link"]), told, answer.get("user_created", False))
 
 
 def read_verification(answer: Mapping[str, Any]) -> Verification:
@@ -185,8 +227,13 @@ def read_verification(answer: Mapping[str, Any]) -> Verification:
         metadata=answer.get("metadata"),
         jwt=answer.get("jwt"),
         jwt_expires_at=_value("jwt_expires_at", answer.get("jwt_expires_at")),
+        session=read(Session, answer["session"]) if answer.get("session") else None,
+        session_token=answer.get("session_token"),
+        refresh_token=answer.get("refresh_token"),
+        registration=read(Registration, answer["registration"]) if answer.get("registration") else None,
     )
 
 
 def _value(name: str, value: Any) -> Any:
-    return datetime.fromisoformat(value) if name.endswith("_at") and value is not None else value
+    is_time = name.endswith("_at") or name in _TIMES
+    return datetime.fromisoformat(value) if is_time and value is not None else value

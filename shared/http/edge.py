@@ -24,7 +24,7 @@ from shared.http.routes import ApiKey, Call, Route
 from shared.limits import FailOpenBucket
 from shared.log import REQUEST_ID
 from shared.metrics import HTTP_SECONDS
-from shared.settings import ServiceSettings, parse_networks
+from shared.settings import HttpSettings, parse_networks
 
 log = structlog.get_logger()
 
@@ -76,13 +76,16 @@ class Edge:
         if isinstance(route.auth, ApiKey):
             if self.api_keys is None:
                 raise RuntimeError(f"{route.path} needs API keys, and this service has none")
-            caller = await self.api_keys.check(request.headers.get("Authorization"))
+            caller = await self.api_keys.check(
+                request.headers.get("Authorization"), request.headers.get("Magiclink-App")
+            )
             await self.key_limit.take(str(caller.key_id), route.tokens)
-            caller.require(route.auth.scope)
+            if route.auth.scope is not None:
+                caller.require(route.auth.scope)
         return await route.handler(Call(request, request_id, address, caller, route.max_body_bytes))
 
 
-def make_edge(settings: ServiceSettings, cache: Cache, api_keys: ApiKeys | None) -> Edge:
+def make_edge(settings: HttpSettings, cache: Cache, api_keys: ApiKeys | None) -> Edge:
     """Return the edge as the settings want it."""
     return Edge(
         api_keys=api_keys,

@@ -13,7 +13,7 @@ from shared import errors
 from shared.api_keys import SCOPES
 from shared.http.openapi_parts import REF, Refs, Schemas, path_parameter
 from shared.http.problems import STATUS
-from shared.http.routes import ApiKey, Described, Route
+from shared.http.routes import ApiKey, Delegated, Described, Public, Route
 
 NOTHING = Described()
 
@@ -41,15 +41,17 @@ def operation(route: Route, components: Components) -> dict[str, Any]:
         "parameters": _parameters(route, described),
         "responses": _responses(route, described, components),
     }
-    if isinstance(route.auth, ApiKey):
+    match route.auth:
         # In 3.1 the roles of any scheme may stand here: the scopes that the key needs.
-        found["security"] = [{"apiKey": [route.auth.scope]}]
-        found["description"] = (
-            f"Needs an API key with the scope `{route.auth.scope}`: {SCOPES[route.auth.scope]}."
-        )
-    else:
-        found["security"] = []
-        found["description"] = f"Needs no API key: {route.auth.why}."
+        case ApiKey(None):
+            found["security"] = [{"apiKey": []}]
+            found["description"] = "Needs an API key, with any scope."
+        case ApiKey(str(scope)):
+            found["security"] = [{"apiKey": [scope]}]
+            found["description"] = f"Needs an API key with the scope `{scope}`: {SCOPES[scope]}."
+        case Public(why) | Delegated(why):
+            found["security"] = []
+            found["description"] = f"Needs no API key: {why}."
     if described.body is not None:
         found["requestBody"] = {
             "required": route.method != "POST" or bool(_required(described.body)),

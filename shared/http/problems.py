@@ -36,6 +36,20 @@ STATUS: Mapping[type[Refusal], int] = {
     errors.LinkOver: 409,
     errors.AlreadySent: 409,
     errors.NotSent: 409,
+    errors.UserInactive: 403,
+    errors.UserLocked: 403,
+    errors.UserSuspended: 403,
+    errors.UserExpired: 403,
+    errors.SecondFactorRequired: 403,
+    errors.PasswordChangeRequired: 403,
+    errors.AddressUnverified: 403,
+    errors.RegistrationUnverified: 403,
+    errors.ChallengeInvalid: 404,
+    errors.SecondFactorInvalid: 400,
+    errors.SessionInvalid: 404,
+    errors.RefreshTokenInvalid: 400,
+    errors.ClientMismatch: 403,
+    errors.CodeVerifierInvalid: 400,
 }
 
 
@@ -56,13 +70,15 @@ def problem(refusal: Refusal) -> dict[str, object]:
         found["detail"] = refusal.detail
     if isinstance(refusal, Invalid):
         found["errors"] = [{"field": p.field, "rule": p.rule, "message": p.message} for p in refusal.problems]
-    return found
+    return found | dict(refusal.members)
 
 
 def problem_response(_request: web.Request, refusal: Refusal, request_id: str) -> web.Response:
     """Answer a refusal as JSON."""
     return web.Response(
-        body=orjson.dumps({**problem(refusal), "request_id": request_id}),
+        body=orjson.dumps(
+            {**problem(refusal), "request_id": request_id}, default=str, option=orjson.OPT_UTC_Z
+        ),
         status=status_of(refusal),
         content_type="application/problem+json",
         headers={"Cache-Control": "no-store", **refusal_headers(refusal)},

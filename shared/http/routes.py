@@ -107,14 +107,21 @@ RefusalView = Callable[[web.Request, Refusal, str], web.StreamResponse]
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """The route needs an API key with this scope."""
+    """The route needs an API key with this scope; None: any key will do, it is told about itself."""
 
-    scope: str
+    scope: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Public:
     """The route needs no API key; `why` says what stands in its place."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delegated:
+    """The route hands the caller's credentials on to a service that checks them; `why` says which ones."""
 
     why: str
 
@@ -142,7 +149,7 @@ class Route:
     method: str
     path: str
     handler: Handler
-    auth: ApiKey | Public
+    auth: ApiKey | Public | Delegated
     tokens: int = 1
     max_body_bytes: int = SMALL_BODY_BYTES
     refusal_view: RefusalView | None = None

@@ -9,13 +9,14 @@ from shared.http.openapi_parts import Absent
 from shared.links import Channel, Lane, LinkType
 
 LinkStatus = Literal["issued", "scheduled", "consumed", "revoked", "superseded", "expired"]
+UserStatus = Literal["pending", "active", "inactive", "locked", "suspended"]
 MessageStatus = Literal[
     "queued", "sending", "unknown", "accepted", "delivered", "undelivered", "failed", "expired", "revoked"
 ]
 
 
 class Link(BaseModel):
-    """A link. `url`, `token` and `passcode` stand only in the answer that made it and its replay, for a key with `links:reveal`."""
+    """A link. `url`, `token`, `passcode` and `poll_token` stand only in the answer that made it and its replay, for a key with `links:reveal`."""
 
     id: UUID
     app_id: UUID
@@ -25,6 +26,7 @@ class Link(BaseModel):
     url: str | Absent = None
     token: str | Absent = None
     passcode: str | None = None
+    poll_token: str | Absent = None
     redirect_url: str | None
     state: Annotated[Any, Field(description="As it was given.")]
     metadata: dict[str, Any]
@@ -65,12 +67,44 @@ class Message(BaseModel):
 
 
 class User(BaseModel):
-    """A user of an app."""
+    """A user of an app. `public_id` is their name towards the product, also the `sub` of their JWTs."""
 
     id: UUID
+    public_id: str
+    app_id: UUID
     email: str | None
     phone: str | None
+    username: str | None
     email_verified: bool
     phone_verified: bool
+    status: UserStatus
+    status_reason: str | None
+    suspended_until: AwareDatetime | None
+    expires_at: AwareDatetime | None
+    external_id: str | None
+    imported_id: str | None
+    profile: dict[str, Any]
+    roles: list[str]
     metadata: dict[str, Any]
+    password_change_required: bool
+    has_second_factor: bool
+    login_count: int
+    last_login_at: AwareDatetime | None
     created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+
+class Registration(BaseModel):
+    """That a user may sign in to an application of the app, and as what."""
+
+    id: UUID
+    app_id: UUID
+    user_id: UUID
+    application_id: UUID
+    roles: list[str]
+    username: str | None
+    verified: bool
+    metadata: dict[str, Any]
+    last_login_at: AwareDatetime | None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from tests.clusters import REDIRECT, code_of
+from tests.conformance.directory_scenes import DIRECTORY_SCENES
 from tests.conformance.documented import Documented, closed
 
 
@@ -135,7 +136,7 @@ async def grants(documented: Documented) -> None:
     await documented.call("verifier", "POST /v1/grants/exchange", {"code": code})
 
 
-SCENES = (apps_and_keys, users, links, links_afterwards, passcodes, resent, grants)
+SCENES = (apps_and_keys, users, links, links_afterwards, passcodes, resent, grants, *DIRECTORY_SCENES)
 
 
 @pytest.mark.contract

@@ -40,7 +40,7 @@ def invalid(rendered: Rendered) -> list[str]:
 def test_kubernetes_takes_every_document(values: Path) -> None:
     rendered = render(values)
     assert rendered.complaint == ""
-    assert len(rendered.of_kind("Deployment")) == 3
+    assert len(rendered.of_kind("Deployment")) == 4
     assert invalid(rendered) == []
 
 

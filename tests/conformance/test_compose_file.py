@@ -55,6 +55,7 @@ def test_a_service_starts_with_the_settings_it_is_given(
     service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_secrets(tmp_path / "secrets")
+    (tmp_path / "secrets" / "compat_api_key").write_text("made by `keys create`, which needs the database")
     environment = model()["services"][service]["environment"]
     for name, value in environment.items():
         monkeypatch.setenv(name, value.replace("/run/secrets/", f"{tmp_path}/secrets/"))

@@ -9,18 +9,20 @@ import orjson
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from services.compat.settings import CompatSettings
 from services.issuer.settings import IssuerSettings
 from services.notifier.settings import NotifierSettings
 from services.verifier.settings import VerifierSettings
-from shared.settings import ServiceSettings
+from shared.settings import HttpSettings
 from tests.house.tree import ROOT
 
 CHART = ROOT / "deploy" / "helm" / "magiclink"
 SCHEMA = CHART / "values.schema.json"
-CLASSES: dict[str, type[ServiceSettings]] = {
+CLASSES: dict[str, type[HttpSettings]] = {
     "issuer": IssuerSettings,
     "verifier": VerifierSettings,
     "notifier": NotifierSettings,
+    "compat": CompatSettings,
 }
 # The chart's own: ports are named in probes and services.
 FIXED = frozenset({"http_host", "http_port", "ops_host", "ops_port"})

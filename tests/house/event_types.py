@@ -10,10 +10,10 @@ from uuid import UUID
 
 import orjson
 
-from services.issuer import new_links, revoke
+from services.issuer import ended_sessions, new_links, revoke, webhooks
 from services.notifier import callbacks, deliver
 from shared.messages import MessageFacts, Queueing, Told, message_row, queued_row
-from shared.outbox import OutboxRow
+from shared.outbox import OutboxRow, lifecycle_row
 from tests.house.tree import modules, sql_files
 
 AT = datetime(2026, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -55,6 +55,9 @@ def events_of_python() -> Iterator[dict[str, Any]]:
         "id": FACTS.link_id, "app_id": FACTS.app_id, "user_id": FACTS.user_id, "type": "login", "revoked_at": AT, "sequence": 3,
     }  # fmt: skip
     yield _read(revoke._event_row(row, {}))
+    for reason in ("user_inactive", "application_deleted", "registration_deleted"):
+        yield _read(ended_sessions.ended_row(row, reason, {}))
+    yield _read(lifecycle_row(webhooks.tested_event(FACTS.link_id, FACTS.app_id), FACTS.link_id, {}))
     yield _read(queued_row("/notifier", FACTS, Queueing(2, 1, AT), {}))
     for verb in sorted(VERBS):
         for provider in ("twilio", None):

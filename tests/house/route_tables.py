@@ -7,16 +7,28 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from services.compat.parts import CompatParts
+from services.compat.routes import compat_routes
 from services.issuer.routes import IssuingParts, TenancyParts, issuer_routes
 from services.notifier.main import notifier_routes
+from services.verifier.answer import Answers
+from services.verifier.challenges import Challenges
 from services.verifier.consume import Consume
 from services.verifier.exchange import Exchange
+from services.verifier.login import Login
+from services.verifier.login_policy import LoginPolicy
 from services.verifier.pairing import PairingReads
 from services.verifier.passcodes import Passcodes
+from services.verifier.refresh import Refresh
 from services.verifier.renewal import Renewal
 from services.verifier.routes import RouteParts, verifier_routes
+from services.verifier.second_factors import SecondFactors
+from services.verifier.second_step import SecondStep
+from services.verifier.session_tokens import SessionTokens
+from services.verifier.sessions import Sessions
 from services.verifier.signing_keys import SigningKeys, generate_signing_keys
 from services.verifier.store import VerifierStore
+from services.verifier.trusted_devices import TrustedDevices
 from services.verifier.visits import note_nothing
 from shared.http.routes import Route
 from shared.keys import SERVICE_PURPOSES, KeyRing, derive_ring, new_master
@@ -53,11 +65,23 @@ def _verifier() -> list[Route]:
         signing=SigningKeys.parse(generate_signing_keys()),
     )
     consume = Consume(store, NOTHING, NOTHING)
+    devices = TrustedDevices(NOTHING, settings.ring)
+    challenges = Challenges(NOTHING, settings.ring, devices)
+    tokens = SessionTokens(settings.ring, settings.signing)
+    login = Login(
+        LoginPolicy(challenges, devices),
+        Sessions(NOTHING, tokens, NOTHING),
+        Answers(settings.signing, settings.public_url, tokens),
+    )
     parts = RouteParts(
         store=store,
         consume=consume,
-        passcodes=Passcodes(store, consume, settings.ring, NOTHING),
+        passcodes=Passcodes(NOTHING, consume, settings.ring, NOTHING),
         exchange=Exchange(store, NOTHING),
+        login=login,
+        refresh=Refresh(NOTHING, login.sessions, NOTHING),
+        second_factors=SecondFactors(NOTHING, settings.ring),
+        second_step=SecondStep(challenges, devices, store, login),
         renewal=Renewal(NOTHING, NOTHING, NOTHING),
         pairing=PairingReads(NOTHING, NOTHING),
         note=note_nothing,
@@ -71,14 +95,26 @@ def _notifier() -> list[Route]:
     return notifier_routes(settings, NOTHING, NOTHING)
 
 
+def _compat() -> list[Route]:
+    settings: Any = SimpleNamespace(compat_url="https://vendors.example", forwards=[], is_dev=False)
+    return compat_routes(CompatParts(NOTHING, NOTHING, NOTHING, settings))
+
+
 TABLES: dict[str, Callable[[], list[Route]]] = {
     "issuer": _issuer,
     "verifier": _verifier,
     "notifier": _notifier,
 }
+"""The native API, which is ours to describe."""
 
 
 @cache
 def all_routes() -> tuple[tuple[str, Route], ...]:
-    """Return every route with its service."""
+    """Return every route of the native API with its service."""
     return tuple((service, route) for service, table in TABLES.items() for route in table())
+
+
+@cache
+def vendor_routes() -> tuple[Route, ...]:
+    """Return compat's routes. What they take and answer is the vendors' to say; their own SDKs hold it against that (tests/conformance)."""
+    return tuple(_compat())

@@ -6,7 +6,9 @@ import pytest
 
 from tests.house.tree import sql_files
 
-_GUARDED = re.compile(r"magiclink\.(links|users|messages|message_attempts|heads|suppressions)\b")
+_GUARDED = re.compile(
+    r"magiclink\.(links|users|messages|message_attempts|heads|suppressions|applications|registrations|connections)\b"
+)
 # `app_id = $1`, `l.app_id = attempt.app_id`, `= ANY`, `(app_id, …) =`, or the column of an INSERT.
 _BOUND = re.compile(r"\bapp_id\s*(=|IN\b)|=\s*(ANY\s*\()?\w+\.app_id\b|\(\s*k?\.?app_id\b[^)]*\)\s*=")
 _INSERTS = re.compile(r"INSERT INTO magiclink\.\w+(?: AS \w+)?\s*\(([^)]*)\)", re.DOTALL)
@@ -17,6 +19,9 @@ WITHOUT_CALLER = {
         "requeue_late": "the sweeper works for all apps; it moves leases and tells nobody",
         "oldest_queued": "the sweeper's look at a lane",
         "drop_old_heads": "the sweeper drops by age, and tells nobody",
+    },
+    "services/issuer/tenancy.sql": {
+        "find_vendor_app": "for compat, which acts for every app that answers as a vendor's (apps:act), and no other",
     },
     "services/operator/key_rotation.sql": {
         "count_links_by_kid": "a key id belongs to all apps; the operator is told numbers, no link",

@@ -9,7 +9,7 @@ from services.cli import cli
 
 # What these print goes into a file, a log or a running program, or is one line of a person's own doing.
 _NO_DATA = {
-    "dev", "issuer", "notifier", "verifier", "keys master", "keys derive", "keys revoke", "keys rotate", "keys drop",
+    "compat", "dev", "issuer", "notifier", "verifier", "keys master", "keys derive", "keys revoke", "keys rotate", "keys drop",
     "keys signing rotate", "keys signing drop", "template preview", "template lint",
 }  # fmt: skip
 

@@ -17,9 +17,11 @@ EDGE = (
     "services/*/pages.py",
     "services/*/views.py",
     "services/*/callbacks.py",
+    # All of it parses vendors' requests and renders their answers; what is decided is decided behind the native API.
+    "services/compat/*",
 )
 # Those who ask other servers over HTTP must read their statuses.
-ASKERS = ("shared/client/*", "services/notifier/channels/*")
+ASKERS = ("shared/client/*", "services/notifier/channels/*", "services/notifier/webhook_post.py")
 # The inbox stands in for the outside world; the launcher asks the services how they are.
 DEVELOPMENT = ("services/dev/*",)
 # Who may touch aiohttp's server side without knowing a status: the listeners, and what a browser says of itself.

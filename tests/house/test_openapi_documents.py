@@ -14,6 +14,8 @@ from tests.house.openapi_documents import FOLDER, as_text, documents
 from tests.house.route_tables import TABLES, all_routes
 
 PAGES = ("/l/{token}", "/pair/{ticket}")
+# Their path says it all.
+WITHOUT_BODY = ("/v1/links/{id}/reveal", "/v1/webhooks/{id}/test")
 
 
 @cache
@@ -64,7 +66,7 @@ def undescribed(route: Route) -> list[str]:
     takes_json = route.method in ("POST", "PATCH", "PUT") and not route.path.startswith(
         (*PAGES, "/callbacks")
     )
-    if takes_json and (described is None or described.body is None):
+    if takes_json and route.path not in WITHOUT_BODY and (described is None or described.body is None):
         missing.append("no body")
     return missing
 

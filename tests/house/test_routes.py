@@ -10,23 +10,28 @@ from functools import cache
 import pytest
 
 from shared.api_keys import SCOPES
-from shared.http.routes import BATCH_BODY_BYTES, ApiKey, Public, Route
+from shared.http.routes import BATCH_BODY_BYTES, ApiKey, Delegated, Public, Route
 from tests.house.references import key_of
-from tests.house.route_tables import TABLES, all_routes
+from tests.house.route_tables import TABLES, all_routes, vendor_routes
 from tests.house.tree import Module, identifier, modules, parse, services
 
-ROUTES = [route for _, route in all_routes()]
+NATIVE = [route for _, route in all_routes()]
+ROUTES = [*NATIVE, *vendor_routes()]
+# What a key is told about itself needs no scope.
+ANY_KEY = {"/v1/keys/self"}
 
 
 def missing_parts(route: Route) -> list[str]:
     """Return what a route lacks."""
     missing = []
     match route.auth:
-        case ApiKey(scope) if scope not in SCOPES:
+        case ApiKey(None) if route.path not in ANY_KEY:
+            missing.append("asks for no scope")
+        case ApiKey(str(scope)) if scope not in SCOPES:
             missing.append(f"scope {scope} is not known")
-        case Public(why) if len(why) < 10:
+        case Public(why) | Delegated(why) if len(why) < 10:
             missing.append("does not say what stands in the place of a key")
-        case ApiKey() | Public():
+        case ApiKey() | Public() | Delegated():
             pass
         case _:
             missing.append("has no authentication")
@@ -46,7 +51,7 @@ def test_every_route_has_an_authentication_and_a_limit(route: Route) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"auth": None}, {"auth": ApiKey("links:everything")}, {"auth": Public("")}, {"tokens": 0}, {"max_body_bytes": 0},
+    [{"auth": None}, {"auth": ApiKey("links:everything")}, {"auth": ApiKey(None)}, {"auth": Public("")}, {"tokens": 0}, {"max_body_bytes": 0},
      {"auth": Public("a good reason"), "max_body_bytes": BATCH_BODY_BYTES}],
 )  # fmt: skip
 def test_a_planted_gap_is_found(change: dict[str, object]) -> None:
@@ -54,13 +59,15 @@ def test_a_planted_gap_is_found(change: dict[str, object]) -> None:
 
 
 def test_every_service_is_in_the_tables() -> None:
-    assert services() == sorted(TABLES)
+    assert services() == sorted([*TABLES, "compat"])
 
 
 def test_no_route_stands_twice() -> None:
     for service in TABLES:
         counts = Counter((route.method, route.path) for name, route in all_routes() if name == service)
         assert max(counts.values()) == 1
+    # All vendors share one origin.
+    assert max(Counter((route.method, route.path) for route in vendor_routes()).values()) == 1
 
 
 def route_makers(checked: Iterable[Module]) -> set[str]:
@@ -75,9 +82,10 @@ def route_makers(checked: Iterable[Module]) -> set[str]:
 
 
 def test_every_route_that_is_made_is_in_the_tables() -> None:
-    served = {key_of(route.handler).partition(":")[0] for route in ROUTES}
+    served = {key_of(route.handler).partition(":")[0] for route in NATIVE}
+    native = [module for module in modules() if not module.path.startswith("services/compat/")]
     # The document of the routes is itself one of them.
-    assert route_makers(modules()) == served - {"shared.http.openapi"}
+    assert route_makers(native) == served - {"shared.http.openapi"}
 
 
 def side_doors(checked: Iterable[Module]) -> list[str]:
@@ -140,7 +148,7 @@ def is_named(path: str, texts: Iterable[str]) -> bool:
     return any(pattern.search(text) for text in texts)
 
 
-@pytest.mark.parametrize("path", sorted({route.path for route in ROUTES}))
+@pytest.mark.parametrize("path", sorted({route.path for route in NATIVE}))
 def test_every_route_has_a_test_that_names_its_path(path: str) -> None:
     assert is_named(path, texts_of_tests())
 

@@ -166,6 +166,36 @@ async def test_a_link_is_sent_and_sent_again_by_its_id(server: StandIn, client: 
     assert isinstance(sent, IssuedLink)
 
 
+async def test_a_passcode_goes_out_and_comes_back_as_a_type_and_shows_no_code(
+    server: StandIn, client: MagicLinkClient
+) -> None:
+    passcode = {
+        "id": "l1", "user_id": "u1", "channel": "email", "code": "482913",
+        "expires_at": "2026-01-02T03:14:05Z", "created_at": "2026-01-02T03:04:05Z",
+    }  # fmt: skip
+    server.answers = [good({"passcode": passcode, "user_created": True, "message": ISSUED["message"]}, 201)]
+    made = await client.create_passcode(email="ada@example.com", channel="email", create_user=False)
+    assert (made.id, made.code, made.user_created) == ("l1", "482913", True)
+    assert made.message is not None
+    assert made.message.id == "m1"
+    assert "482913" not in repr(made)
+    body = {"email": "ada@example.com", "channel": "email", "create_user": False}
+    assert (server.seen[0].path, server.seen[0].body) == ("/v1/passcodes", body)
+
+
+async def test_a_link_is_sent_by_its_passcode_and_revealed_by_its_id(
+    server: StandIn, client: MagicLinkClient
+) -> None:
+    server.answers = [good({**ISSUED, "user_created": True}), good({"link": LINK})]
+    sent = await client.send_by_passcode("482913", "email", locale="de")
+    revealed = await client.reveal_link("l/1")
+    assert (sent.user_created, revealed.token) == (True, TOKEN)
+    assert [(seen.path, seen.body) for seen in server.seen] == [
+        ("/v1/passcodes/send", {"passcode": "482913", "channel": "email", "locale": "de"}),
+        ("/v1/links/l%2F1/reveal", {}),
+    ]
+
+
 async def test_all_links_of_a_user_are_revoked_in_one_call(server: StandIn, client: MagicLinkClient) -> None:
     server.answers = [good({"revoked": 2, "link_ids": ["l1", "l2"]})]
     assert await client.revoke_links(email="ada@example.com", type="login") == ["l1", "l2"]

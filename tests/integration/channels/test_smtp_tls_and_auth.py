@@ -4,7 +4,7 @@ import pytest
 
 from services.notifier.channels.smtp import SmtpChannel, SmtpServer
 from services.notifier.outcomes import Delivered, Outcome, TryLater
-from tests.integration.channels.certificates import Certificates, make_certificates
+from tests.certificates import Certificates, make_certificates
 from tests.integration.channels.messages import outgoing
 from tests.integration.channels.smtp_server import PASSWORD, ScriptedServer, scripted_server
 

@@ -140,6 +140,27 @@ async def test_a_key_by_which_a_repeated_request_is_recognized_is_not_dropped(
     assert forced.status == 0
 
 
+async def test_a_key_that_seals_a_second_factor_is_needed_for_good(
+    program: Program, ring: Path, seeds: Seeds, owner: asyncpg.Connection
+) -> None:
+    app = await seeds.app()
+    await owner.execute(
+        "INSERT INTO magiclink.second_factors (id, kid, app_id, user_id, secret) VALUES ($1, $2, $3, $4, '')",
+        app.key_id,
+        KID,
+        app.id,
+        await seeds.user(app),
+    )
+    for step in ("--stage", "--activate"):
+        await program("keys", "rotate", step, str(ring))
+    refused = await dropped(program, ring)
+    assert refused.status != 0
+    assert "needed for good" in refused.err
+    assert "1 second factors" in refused.err
+    await owner.execute("DELETE FROM magiclink.second_factors WHERE kid = $1", KID)
+    assert (await dropped(program, ring)).status == 0
+
+
 async def test_signing_keys_are_rotated_in_place_and_kept_until_their_last_jwt(
     program: Program, tmp_path: Path
 ) -> None:

@@ -68,3 +68,27 @@ async def test_slots_are_forgotten_when_none_of_their_links_can_live(
     await sweeper(issuer_pool).keep_house()
     left = await owner.fetch("SELECT slot FROM magiclink.heads WHERE app_id = $1 ORDER BY slot", app.id)
     assert [row["slot"] for row in left] == ["order-0", "order-99"]
+
+
+async def test_sessions_go_a_month_after_their_end_and_challenges_and_devices_a_day_after(
+    issuer_pool: Pool, seeds: Seeds, owner: asyncpg.Connection
+) -> None:
+    app = await seeds.app()
+    user_id = await seeds.user(app)
+    ages = {"sessions": (29, 31), "challenges": (0, 2), "trusted_devices": (0, 2)}
+    for table, days in ages.items():
+        own = ", opened_by" if table == "sessions" else ""
+        value = ", 'api'" if table == "sessions" else ""
+        for age in days:
+            await owner.execute(
+                f"INSERT INTO magiclink.{table} (id, kid, app_id, user_id, expires_at{own})"
+                f" VALUES ($1, '1', $2, $3, now() - make_interval(days => $4){value})",
+                new_link_id(), app.id, user_id, age,
+            )  # fmt: skip
+    await sweeper(issuer_pool).keep_house()
+    for table, days in ages.items():
+        left = await owner.fetch(
+            f"SELECT (now()::date - expires_at::date) AS days FROM magiclink.{table} WHERE app_id = $1",
+            app.id,
+        )
+        assert [row["days"] for row in left] == [days[0]], table

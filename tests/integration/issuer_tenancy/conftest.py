@@ -9,7 +9,7 @@ import pytest
 
 from services.dev.postgres import SUPERUSER, Postgres
 from services.dev.redis import RedisServer
-from services.issuer.tenancy import SQL
+from services.issuer.tenancy import DIRECTORY_SQL, SQL
 from shared.api_keys import SQL as API_KEYS_SQL
 from shared.cache import Cache
 from shared.database import Database, Pool, create_pool, prepare_all
@@ -46,7 +46,7 @@ async def owner(crud_database: Urls) -> AsyncIterator[Pool]:
 @pytest.fixture(scope="session")
 async def issuer_pool(crud_database: Urls) -> AsyncIterator[Pool]:
     pool = await create_pool(Database(crud_database.issuer, 8, "issuer"))
-    await prepare_all(pool, [SQL, API_KEYS_SQL])
+    await prepare_all(pool, [SQL, DIRECTORY_SQL, API_KEYS_SQL])
     yield pool
     await pool.close()
 

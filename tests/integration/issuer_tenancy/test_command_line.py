@@ -1,4 +1,5 @@
 import json
+import secrets
 from urllib.parse import urlsplit
 
 import pytest
@@ -55,6 +56,40 @@ async def test_a_narrow_key_is_made_at_the_command_line(program: Program, shop: 
     assert wrong.status == 1
     assert "types.0" in wrong.err
     assert "max_ttl_seconds" in wrong.err
+
+
+async def test_an_app_that_answers_as_a_vendors_is_made_at_the_command_line(
+    program: Program, shop: Caller
+) -> None:
+    vendor_id = secrets.token_hex(8)
+    wanted = (
+        "apps", "create", "Old Shop", "--vendor", "fusionauth", "--vendor-id", vendor_id, "--jwt-issuer", "old.example",
+    )  # fmt: skip
+    made = await program(
+        *wanted, "--jwt-audience", "a", "--jwt-audience", "b", "--user-id-format", "u_{uuid}", "--json"
+    )
+    assert made.status == 0, made.err
+    app = json.loads(made.out)
+    assert (app["vendor"], app["vendor_id"], app["jwt_issuer"]) == ("fusionauth", vendor_id, "old.example")
+    assert (app["jwt_audience"], app["user_id_format"], app["locale"]) == (["a", "b"], "u_{uuid}", "en")
+    again = await program(*wanted)
+    assert (again.status, "another app answers" in again.err) == (1, True)
+    alone = await program("apps", "create", "Old Shop", "--vendor", "fusionauth")
+    assert (alone.status, "vendor_id" in alone.err) == (1, True)
+
+    key = await program(
+        "keys", "create", "--app", app["id"], "--name", "till", "--scope", "links:create", "--json",
+        "--endpoint", "POST /api/passwordless/start", "--endpoint", "get /api/user", "--endpoint", "PATCH /api/user",
+    )  # fmt: skip
+    assert key.status == 0, key.err
+    endpoints = {"/api/passwordless/start": ["POST"], "/api/user": ["GET", "PATCH"]}
+    assert json.loads(key.out)["endpoints"] == endpoints
+    listed = (await program("keys", "list", "--app", app["id"])).out
+    assert "endpoints=GET /api/user,PATCH /api/user,POST /api/passwordless/start" in listed
+    wrong = await program(
+        "keys", "create", "--app", app["id"], "--name", "x", "--all-scopes", "--endpoint", "/api/user"
+    )
+    assert (wrong.status, "a method and a path" in wrong.err) == (2, True)
 
 
 async def test_http_urls_are_for_dev(program: Program) -> None:

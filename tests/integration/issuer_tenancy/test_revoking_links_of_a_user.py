@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.verifier.store import SQL as VERIFIER_SQL
+from services.verifier.passcode_store import SQL as PASSCODES_SQL
 from shared.tokens import new_link_id
 from tests.integration.issuer_tenancy.bench import Caller
 
@@ -162,7 +162,7 @@ async def test_deleting_a_user_whose_passcodes_are_tried_meanwhile_is_no_deadloc
         await _until_waiting(shop, 1)
         # The guess is faster than the deletion or slower: both are right, a deadlock is not.
         guess = (newer, app, uuid4(), UUID(int=1))
-        trying = asyncio.create_task(shop.owner.fetch(VERIFIER_SQL.raise_tries, *guess))
+        trying = asyncio.create_task(shop.owner.fetch(PASSCODES_SQL.raise_tries, *guess))
         await asyncio.wait([trying], timeout=0.3)
     await trying
     assert (await deleting).status == 204

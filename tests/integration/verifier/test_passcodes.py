@@ -10,12 +10,15 @@ import jwt
 import pytest
 
 from services.verifier.consume import Consume
-from services.verifier.passcodes import Passcodes, TypedPasscode
-from services.verifier.store import SQL, Holder, VerifierStore
+from services.verifier.passcode_store import Holder, PasscodeStore
+from services.verifier.passcodes import Passcodes, TypedPasscode, Watch
+from services.verifier.refusals import Refusals
+from services.verifier.store import SQL, VerifierStore
 from services.verifier.visits import note_nothing
 from shared.cache import Cache
 from shared.database import Pool
 from shared.errors import PasscodeInvalid, Unavailable
+from shared.guesses import GuessLimits
 from shared.outbox import OutboxBell
 from shared.tokens import LinkRef, make_passcode
 from tests.integration.verifier.verifier_client import RunningVerifier
@@ -189,13 +192,17 @@ async def test_fifty_wrong_guesses_at_once_are_five_tries_and_then_the_right_one
     assert (await verifier.verify(app, link.token)).status == 200
 
 
+def passcodes_of(pool: Any, cache: Cache, bell: OutboxBell) -> Passcodes:
+    watch = Watch(note_nothing, Refusals(PasscodeStore(pool), bell), GuessLimits(cache))
+    return Passcodes(PasscodeStore(pool), Consume(VerifierStore(pool), cache, bell), RING, watch)
+
+
 async def test_no_more_than_five_of_many_right_and_wrong_guesses_are_compared(
     verifier_pool: Pool, cache: Cache, app: SeededApp, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link = await link_with_passcode(seeds, app)
     bell = OutboxBell(verifier_pool)
-    store = VerifierStore(verifier_pool)
-    passcodes = Passcodes(store, Consume(store, cache, bell), RING, note_nothing)
+    passcodes = passcodes_of(verifier_pool, cache, bell)
     compared: list[UUID] = []
     real = make_passcode
 
@@ -323,9 +330,8 @@ async def test_a_503_burns_no_link_and_the_same_attempt_needs_no_further_try(
 ) -> None:
     link = await link_with_passcode(seeds, app, passcode_tries=4)
     pool = FailingPool(verifier_pool, "away")
-    store = VerifierStore(pool)  # type: ignore[arg-type]
     bell = OutboxBell(verifier_pool)
-    passcodes = Passcodes(store, Consume(store, cache, bell), RING, note_nothing)
+    passcodes = passcodes_of(pool, cache, bell)
     typed = TypedPasscode(passcode_of(link), Holder(link.id), app.id, "k", "r")
     with pytest.raises(Unavailable):
         await passcodes.redeem(typed)
@@ -356,9 +362,8 @@ async def test_a_link_that_ends_between_comparison_and_consumption_gives_the_one
     verifier_pool: Pool, cache: Cache, app: SeededApp, seeds: Seeds, owner: asyncpg.Connection
 ) -> None:
     link = await link_with_passcode(seeds, app)
-    store = VerifierStore(RevokingPool(verifier_pool, owner, app))  # type: ignore[arg-type]
     bell = OutboxBell(verifier_pool)
-    passcodes = Passcodes(store, Consume(store, cache, bell), RING, note_nothing)
+    passcodes = passcodes_of(RevokingPool(verifier_pool, owner, app), cache, bell)
     with pytest.raises(PasscodeInvalid):
         await passcodes.redeem(TypedPasscode(passcode_of(link), Holder(link.id), app.id, "k", "r"))
     await bell.close()

@@ -172,7 +172,7 @@ async def test_a_lost_exchange_is_resolved_likewise(
     await Consume(store, cache, bell).consume(Attempt(link.ref, uuid4(), None, "browser", "r"))
     pool = BreakingPool(verifier_pool, ["after"])
     exchange = Exchange(VerifierStore(pool), bell)  # type: ignore[arg-type]
-    attempt = GrantAttempt(link.ref, uuid4(), app.id, None, "r")
+    attempt = GrantAttempt(link.ref, uuid4(), app.id, "r")
     assert (await exchange.exchange(attempt)).row["exchanged_by"] == attempt.attempt_id
     row = await one_row(seeds.connection, "SELECT * FROM magiclink.links WHERE id = $1", link.id)
     assert row["sequence"] == 3

@@ -75,6 +75,10 @@ class RunningVerifier:
         sent = {"Sec-Fetch-Site": "same-origin", "Origin": "null", **_cookie(cookie), **headers}
         return await self.ask("POST", f"/l/{token}", headers=sent, data=b"")
 
+    async def post(self, app: SeededApp, path: str, body: dict[str, Any], key: str | None = None) -> Answer:
+        """POST JSON with the app's key."""
+        return await self._post(app, path, body, key)
+
     async def _post(self, app: SeededApp, path: str, body: dict[str, Any], key: str | None) -> Answer:
         headers = {**app.headers, **({"Idempotency-Key": key} if key else {})}
         return await self.ask("POST", path, json=body, headers=headers)

@@ -37,11 +37,6 @@ def test_a_second_clone_gets_ports_of_its_own(taken: set[int]) -> None:
     assert len(set(second.values())) == len(ports.DEFAULTS)
 
 
-def test_the_ports_kept_for_later_are_left_alone(taken: set[int]) -> None:
-    taken.update(ports.DEFAULTS.values())
-    assert not ports.RESERVED & set(ports.choose_fixed(ports.DEFAULTS).values())
-
-
 def test_names_without_a_default_get_distinct_ports(taken: set[int]) -> None:
     chosen = ports.choose_fixed(["verifier-2", "verifier-3"])
     assert len(set(chosen.values())) == 2

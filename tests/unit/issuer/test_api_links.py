@@ -22,7 +22,8 @@ APP = App(
     id=uuid4(), name="Shop", redirects=RedirectPolicy("https://shop.example", ()), default_redirect_url=None,
     landing_url=None, ttl_seconds=900, max_ttl_seconds=3600, grant_ttl_seconds=60, passcode_format="digits:6",
     locale="en", sender=None, intake=False, interactive_per_minute=600, latest_only=frozenset(), ttl_from="issue",
-    acceptance_cap_seconds=86400, texts_per_hour=1000, texts_per_recipient_per_hour=10,
+    acceptance_cap_seconds=86400, texts_per_hour=1000, texts_per_recipient_per_hour=10, passcode_standalone=False,
+    user_id_format="{uuid}",
 )  # fmt: skip
 
 
@@ -60,6 +61,7 @@ def _issued(draft: Draft) -> Issued:
         redirect_url=draft.redirect_url, state=draft.state, metadata=request.metadata, channel=request.channel, send_at=None,
         created_at=at, expires_at=at, consumed_at=None, revoked_at=None,
         passcode_format=draft.app.passcode_format if request.passcode else None, passcode_epoch=0,
+        url_template=request.url_template, doors=draft.doors, user_created=False,
         message_id=None if request.channel == "none" else uuid4(), message_status=None,
     )  # fmt: skip
 

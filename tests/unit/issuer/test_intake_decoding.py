@@ -41,6 +41,7 @@ class FakeApps:
             landing_url=None, ttl_seconds=900, max_ttl_seconds=3600, grant_ttl_seconds=60, passcode_format="digits:6",
             locale="en", sender=None, intake=app_id == APP_ID, interactive_per_minute=600, latest_only=frozenset(),
             ttl_from="issue", acceptance_cap_seconds=86400, texts_per_hour=1000, texts_per_recipient_per_hour=10,
+            passcode_standalone=False, user_id_format="{uuid}",
         )  # fmt: skip
 
 

@@ -33,6 +33,9 @@ ROW: dict[str, Any] = {
     "acceptance_cap_seconds": 86400,
     "texts_per_hour": 1000,
     "texts_per_recipient_per_hour": 10,
+    "redirects_exact": False,
+    "passcode_standalone": False,
+    "user_id_format": "{uuid}",
 }
 
 

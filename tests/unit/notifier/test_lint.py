@@ -152,7 +152,7 @@ def test_a_preview_of_an_app_uses_its_own_set(own: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nothing"], "there is no template 'nothing': there are invite, login, verify_identifier"),
+        (["nothing"], "there is no template 'nothing': there are invite, login, passcode, verify_identifier"),
         (["login", "--branding", "{"], "is not JSON"),
         (["login", "--branding", '{"color": "red"}'], "some of colour, footer, logo_url"),
         (["login", "--out", "/nowhere/at/all"], "cannot be written"),

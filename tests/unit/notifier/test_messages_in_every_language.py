@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from jinja2 import nodes
 
-from services.notifier.content import Content
+from services.notifier.content import CannotRender, Content
 from services.notifier.render import BUILT_IN, TYPES, Brand, MessageContext, Templates
 from services.notifier.segments import measure_sms
 from services.notifier.template_check import SAMPLE_URL
@@ -55,10 +55,36 @@ def variables_of_phrase(source: str) -> set[str]:
 
 
 def test_every_language_has_every_message() -> None:
-    assert {(found.name, found.locale) for found in TEMPLATES.sets()} == set(SETS)
+    passcodes = {("passcode", locale) for locale in LOCALES}
+    assert {(found.name, found.locale) for found in TEMPLATES.sets()} == {*SETS, *passcodes}
 
 
-@pytest.mark.parametrize("name", TYPES)
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_passcode_without_a_link_has_the_passcode_in_every_form_and_no_link(locale: str) -> None:
+    alone = replace(FULL, url=None)
+    content = TEMPLATES.render("login", "passcode", locale, alone)
+    page = Page(content.html)
+    assert "482 913" in content.text
+    assert "482913" in content.sms
+    assert "482913" in page.words
+    assert "482913" in content.whatsapp.variables.values()
+    links = {attributes["href"] for tag, attributes in page.tags if tag == "a"}
+    assert links == {FULL.brand.support_url}
+    assert "None" not in page.words + content.text + content.sms + content.whatsapp.body
+    assert measure_sms(content.sms).segments <= 2
+    if locale != "en":
+        english = TEMPLATES.render("login", "passcode", "en", alone)
+        assert not set(content.text.split("\n")) & set(english.text.split("\n")) - {
+            "", "Acme Ltd", "Acme Ltd, 1 Main Street",
+        }  # fmt: skip
+
+
+def test_a_template_with_a_link_cannot_write_a_message_without_one() -> None:
+    with pytest.raises(CannotRender, match="url"):
+        TEMPLATES.render("login", None, "en", replace(FULL, url=None))
+
+
+@pytest.mark.parametrize("name", [*TYPES, "passcode"])
 def test_every_language_says_the_same_with_the_same_variables(name: str) -> None:
     english = read_phrases(BUILT_IN / name / "en" / "words.toml")
     for locale in LOCALES:

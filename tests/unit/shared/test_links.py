@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from shared.errors import Invalid
 from shared.http.routes import parse_json, validate
-from shared.links import LinkRequest, RequestedLink, link_url, load_state
+from shared.link_urls import link_url
+from shared.links import LinkRequest, RequestedLink, load_state
 
 APP_ID = "0199a0b0-0000-7000-8000-000000000001"
 
@@ -54,6 +55,11 @@ def test_every_field_that_breaks_a_rule_is_named_at_once() -> None:
             "code_challenge": "short",
             "binding": "maybe",
             "slot": "A slot!",
+            "create_user": "no",
+            "new_user_status": "locked",
+            "verify_address": 1,
+            "url_template": "https://shop.example/{secret}",
+            "grant_ttl_seconds": 9,
             "surprise": 1,
         }
     )

@@ -95,3 +95,27 @@ def test_a_short_rsa_key_is_refused() -> None:
     short = RSAAlgorithm.to_jwk(rsa.generate_private_key(65537, 1024), as_dict=True)  # noqa: S505 - the point
     with pytest.raises(SigningKeysInvalid, match="2048 bits"):
         SigningKeys.parse(_text([{**short, "alg": "RS256", "kid": "short"}, *_keys()]))
+
+
+@pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "RS256"])
+def test_own_jwts_are_read_whatever_their_times_and_nobody_elses(algorithm: str) -> None:
+    signing = SigningKeys.parse(_text(_keys()))
+    late = signing.sign({"sub": "u", "exp": 1, "nbf": 2**40, "aud": "a"}, algorithm)
+    assert signing.read(late) == {"sub": "u", "exp": 1, "nbf": 2**40, "aud": "a"}
+    header, payload, signature = late.split(".")
+    for text in (
+        f"{header}.{payload}.",
+        f"{header}.{payload}.{signature[:-4]}AAAA",
+        f"{header}.{payload[:-2]}.{signature}",
+        "",
+        "é.a.b",
+    ):
+        assert signing.read(text) is None
+    assert SigningKeys.parse(generate_signing_keys()).read(late) is None
+
+
+def test_a_header_does_not_choose_the_algorithm_of_a_key() -> None:
+    signing = SigningKeys.parse(_text(_keys()))
+    kid = jwt.get_unverified_header(signing.sign({"sub": "u"}, "EdDSA"))["kid"]
+    for algorithm, key in (("HS256", "x" * 64), ("none", "")):
+        assert signing.read(jwt.encode({"sub": "u"}, key, algorithm=algorithm, headers={"kid": kid})) is None

@@ -21,7 +21,7 @@ from shared.errors import (
 from shared.tokens import LinkRef
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-MINE, OTHERS = uuid4(), uuid4()
+MINE, OTHERS, HOLDER = uuid4(), uuid4(), uuid4()
 LINK = LinkRef("1", uuid4())
 ATTEMPT = Attempt(LINK, MINE, None, "browser", "r")
 
@@ -29,7 +29,8 @@ ATTEMPT = Attempt(LINK, MINE, None, "browser", "r")
 def row(**columns: Any) -> dict[str, Any]:
     return {
         "revoked_at": None, "found_user": uuid4(), "consumed_at": None, "consumed_by": None, "looked_at": NOW,
-        "not_before": NOW, "expires_at": NOW + timedelta(seconds=1), "status": "issued", "binding": "prefer", **columns,
+        "not_before": NOW, "expires_at": NOW + timedelta(seconds=1), "status": "issued", "binding": "prefer", "holder_bar": None, "user_id": HOLDER,
+        "client": {"ip": "203.0.113.9", "user_agent": "Firefox"}, "code_challenge": None, **columns,
     }  # fmt: skip
 
 
@@ -84,3 +85,16 @@ def test_a_link_that_the_app_does_not_have_is_invalid() -> None:
 )
 def test_a_link_bound_to_its_browser_is_free_to_that_browser_and_to_its_passcode(attempt: Attempt) -> None:
     assert judge(row(binding="require"), attempt) is None
+
+
+def test_a_suspension_says_why_and_until_when_and_no_other_bar_says_anything() -> None:
+    holder = {"holder_status_reason": "Payment is late", "holder_suspended_until": NOW}
+    for bar, members in (
+        ("suspended", {"status_reason": "Payment is late", "suspended_until": NOW}),
+        ("locked", {}),
+    ):
+        verdict = judge(row(holder_bar=bar, **holder), ATTEMPT)
+        assert verdict is not None
+        with pytest.raises(Refusal) as caught:
+            verdict.redeemed()
+        assert caught.value.members == members

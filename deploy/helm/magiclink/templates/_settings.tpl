@@ -1,8 +1,9 @@
-{{/* The settings of one service, as a map: those of all, without Kafka's for the verifier, and its own over them. */}}
+{{/* The settings of one service, as a map: those of all, without what it has no use for, and its own over them. */}}
 {{- define "magiclink.settings" -}}
 {{- $found := dict -}}
 {{- range $name, $value := .Values.settings -}}
-{{- if not (and (eq $.service "verifier") (hasPrefix "KAFKA_" $name)) -}}{{- $_ := set $found $name $value -}}{{- end -}}
+{{- $isForeign := or (and (has $.service (list "verifier" "compat")) (hasPrefix "KAFKA_" $name)) (and (eq $.service "compat") (eq $name "PUBLIC_URL")) -}}
+{{- if not $isForeign -}}{{- $_ := set $found $name $value -}}{{- end -}}
 {{- end -}}
 {{- $found = mergeOverwrite $found (deepCopy .own.settings) -}}
 {{- range .required -}}
@@ -22,6 +23,7 @@
 issuer: [PUBLIC_URL, KAFKA_BOOTSTRAP, DATABASE_URL, REDIS_URL, KEYS]
 verifier: [PUBLIC_URL, DATABASE_URL, REDIS_URL, KEYS, SIGNING_KEYS]
 notifier: [PUBLIC_URL, KAFKA_BOOTSTRAP, DATABASE_URL, REDIS_URL, KEYS, SMTP_HOST, MAIL_FROM]
+compat: [ISSUER_URL, VERIFIER_URL, COMPAT_URL, REDIS_URL, COMPAT_API_KEY]
 {{- end -}}
 
 {{- define "magiclink.environment" -}}

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from services.verifier.browser import BrowserCookie
+from shared.http.browsers import BrowserCookie
 
 
 def test_over_https_the_cookie_is_pinned_to_this_host() -> None:

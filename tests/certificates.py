@@ -1,4 +1,4 @@
-"""A certificate authority and a server certificate for 127.0.0.1, made for one test run."""
+"""A certificate authority and a server certificate for 127.0.0.1 and localhost, made for one test run."""
 
 import ipaddress
 import ssl
@@ -14,11 +14,18 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """`client` trusts the authority, `stranger` does not know it."""
+    """`client` trusts the authority, whose certificate is in `ca_file`; `stranger` does not know it."""
 
     server: ssl.SSLContext
     client: ssl.SSLContext
     stranger: ssl.SSLContext
+    ca_file: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes other programs trust the authority: Python's clients and Node's, each of which reads another one."""
+        path = str(self.ca_file)
+        return {"SSL_CERT_FILE": path, "REQUESTS_CA_BUNDLE": path, "NODE_EXTRA_CA_CERTS": path}
 
 
 def make_certificates(folder: Path, address: str = "127.0.0.1") -> Certificates:
@@ -32,8 +39,11 @@ def make_certificates(folder: Path, address: str = "127.0.0.1") -> Certificates:
     chain.write_bytes(private + leaf.public_bytes(serialization.Encoding.PEM))
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(chain)
-    authority = ca.public_bytes(serialization.Encoding.PEM).decode()
-    return Certificates(server, ssl.create_default_context(cadata=authority), ssl.create_default_context())
+    authority = ca.public_bytes(serialization.Encoding.PEM)
+    ca_file = folder / "ca.pem"
+    ca_file.write_bytes(authority)
+    client = ssl.create_default_context(cadata=authority.decode())
+    return Certificates(server, client, ssl.create_default_context(), ca_file)
 
 
 def _certificate(
@@ -55,6 +65,7 @@ def _certificate(
         .add_extension(x509.BasicConstraints(ca=address is None, path_length=None), critical=True)
     )
     if address is not None:
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        here = [x509.IPAddress(ipaddress.ip_address(address)), x509.DNSName("localhost")]
+        names = x509.SubjectAlternativeName(here)
         builder = builder.add_extension(names, critical=False)
     return builder.sign(ca_key, hashes.SHA256())

@@ -1,0 +1,1 @@
+"""`magiclink import`: users of another system, by its own export."""

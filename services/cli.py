@@ -176,6 +176,17 @@ def apps() -> None:
     """Make and list apps. Needs MAGICLINK_DATABASE_URL; MAGICLINK_ENVIRONMENT=dev allows http URLs."""
 
 
+_VENDORS = {
+    "add": "services.operator.vendor_command:add_command",
+    "compat-key": "services.operator.vendor_command:compat_key_command",
+}
+
+
+@cli.group(cls=LazyGroup, lazy=_VENDORS)
+def vendors() -> None:
+    """Make apps that answer as Stytch's, WorkOS's, Passage's or FusionAuth's. Needs MAGICLINK_DATABASE_URL."""
+
+
 @cli.group(cls=LazyGroup, lazy=_KEYS)
 def keys() -> None:
     """Make, list and revoke API keys (MAGICLINK_DATABASE_URL); make and rotate the keys that services sign with."""

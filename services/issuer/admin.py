@@ -134,7 +134,7 @@ _SETTINGS = {"redirects": "redirect_urls", "default_redirect": "default_redirect
 @AS_JSON
 def create_app_command(name: str, *, as_json: bool, **options: Any) -> None:
     """Make an app named NAME: a tenant with its own users, keys and links."""
-    allow_http = _allows_http()
+    allow_http = allows_http()
     values = {"name": name, **{_SETTINGS.get(option, option): value for option, value in options.items()}}
     # An option that was not given leaves the setting at its default.
     values = {setting: value for setting, value in values.items() if value is not None}
@@ -199,7 +199,7 @@ def create_key_command(
         **{limit: list(more[limit]) or None for limit in ("types", "redirect_urls", "recipient_domains")},
     }
     key = run_on_database(
-        lambda connection: create_key(connection, app_id, key_settings(values, allow_http=_allows_http()))
+        lambda connection: create_key(connection, app_id, key_settings(values, allow_http=allows_http()))
     )
     show(key, key["key"], as_json=as_json)
 
@@ -232,7 +232,8 @@ def revoke_key_command(key_id: UUID) -> None:
     click.echo(f"key {row['prefix']} is revoked; services refuse it within 5 seconds")
 
 
-def _allows_http() -> bool:
+def allows_http() -> bool:
+    """Say whether URLs may be http: in dev."""
     # One variable decides about http everywhere: what the services allow, these commands allow.
     return load_settings(DatabaseSettings).environment == "dev"
 

@@ -66,14 +66,7 @@ class Applications:
         """Make an application. Raises `AlreadyExists` when its id stands for somebody already."""
 
         async def do(connection: Connection) -> dict[str, Any]:
-            new_id = wanted.id or new_link_id()
-            with _taken_named():
-                row = await connection.fetchrow(
-                    SQL.create_application, new_id, app_id, *_values(wanted.model_dump())
-                )
-            if row is None:
-                raise AlreadyExists("id: it is the audience of another's JWTs")
-            return application_view(row)
+            return await create_application(connection, app_id, wanted)
 
         async def again(connection: Connection, application_id: UUID) -> dict[str, Any]:
             return await find_application(connection, app_id, application_id)
@@ -95,6 +88,19 @@ class Applications:
             ending = Ending(app_id, "application_deleted", application_id=application_id)
             await end_sessions(connection, ending, headers)
         self.bell.ring()
+
+
+async def create_application(
+    connection: Connection, app_id: UUID, wanted: ApplicationCreate
+) -> dict[str, Any]:
+    """Make an application within the caller's transaction. Raises `AlreadyExists` when its id stands for somebody already."""
+    with _taken_named():
+        row = await connection.fetchrow(
+            SQL.create_application, wanted.id or new_link_id(), app_id, *_values(wanted.model_dump())
+        )
+    if row is None:
+        raise AlreadyExists("id: it is the audience of another's JWTs")
+    return application_view(row)
 
 
 async def find_application(reader: Reader, app_id: UUID, application_id: UUID) -> dict[str, Any]:

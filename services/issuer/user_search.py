@@ -11,6 +11,7 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -93,6 +94,13 @@ class UserSearch(BaseModel):
     after: UUID | None = None
     """Behind which user the page begins, who may be gone since; an alternative to `cursor`."""
     order: Literal["asc", "desc"] = "asc"
+
+    @field_validator("after")
+    @classmethod
+    def _one_beginning(cls, value: UUID | None, info: ValidationInfo) -> UUID | None:
+        if value is not None and info.data.get("cursor") is not None:
+            raise PydanticCustomError("one_beginning", "give cursor or after, not both")
+        return value
 
     @field_validator("filters")
     @classmethod

@@ -8,14 +8,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
+from itertools import chain
 from typing import Any
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import models_json_schema
 
-from shared.http.openapi_operations import NOTHING, Components, operation, tag_of
+from shared.http.openapi_operations import NOTHING, Components, operation, refusals_of, tag_of
 from shared.http.openapi_parts import API_KEY_SCHEME, HEADERS, PARAMETERS, REF, Mode, Problem, Refs, Schemas
+from shared.http.refusal_members import MEMBERS
 from shared.http.routes import Call, Described, Public, Route, json_response
 
 PATH = "/openapi.json"
@@ -98,5 +100,8 @@ def _schemas(routes: Sequence[Route]) -> tuple[Refs, dict[str, Any]]:
         for model in described.answers.values():
             if model is not None:
                 wanted[model, "serialization"] = None
+        for refusal in chain.from_iterable(refusals_of(route).values()):
+            if route.refusal_view is None and refusal in MEMBERS:
+                wanted[MEMBERS[refusal], "serialization"] = None
     refs, schema = models_json_schema([*wanted], ref_template=REF, schema_generator=Schemas)
     return refs, dict(sorted(schema.get("$defs", {}).items()))

@@ -13,6 +13,7 @@ from shared import errors
 from shared.api_keys import SCOPES
 from shared.http.openapi_parts import REF, Refs, Schemas, path_parameter
 from shared.http.problems import STATUS
+from shared.http.refusal_members import MEMBERS
 from shared.http.routes import ApiKey, Delegated, Described, Public, Route
 
 NOTHING = Described()
@@ -124,9 +125,9 @@ def _responses(route: Route, described: Described, components: Components) -> di
         found[str(status)] = _answer(
             route, described, status, None if model is None else components.refs[model, "serialization"]
         )
-    for status, refusals in _refusals(route, described).items():
+    for status, refusals in refusals_of(route).items():
         name = "_or_".join(refusal.code for refusal in refusals) + _kind(route)
-        components.responses.setdefault(name, _refusal(route, status, refusals))
+        components.responses.setdefault(name, _refusal(route, status, refusals, components.refs))
         found[str(status)] = {"$ref": f"#/components/responses/{name}"}
     return found
 
@@ -141,8 +142,9 @@ def _answer(route: Route, described: Described, status: int, schema: dict[str, A
     return answer
 
 
-def _refusals(route: Route, described: Described) -> dict[int, list[type[errors.Refusal]]]:
+def refusals_of(route: Route) -> dict[int, list[type[errors.Refusal]]]:
     """Return what the route may refuse with by status: its own refusals, and those of every route of its kind."""
+    described = route.described or NOTHING
     general: list[type[errors.Refusal]] = [*_ANYWHERE]
     if isinstance(route.auth, ApiKey):
         general += _WITH_KEY
@@ -166,7 +168,9 @@ def _kind(route: Route) -> str:
     return "" if route.refusal_view is None else "_page"
 
 
-def _refusal(route: Route, status: int, refusals: Sequence[type[errors.Refusal]]) -> dict[str, Any]:
+def _refusal(
+    route: Route, status: int, refusals: Sequence[type[errors.Refusal]], refs: Refs
+) -> dict[str, Any]:
     names = ["X-Request-Id", *(["Retry-After"] if status in (409, 429, 503) else [])]
     names += ["WWW-Authenticate"] if status == 401 else []
     found: dict[str, Any] = {
@@ -181,9 +185,15 @@ def _refusal(route: Route, status: int, refusals: Sequence[type[errors.Refusal]]
     narrowed = {
         "properties": {"status": {"const": status}, "code": {"enum": [refusal.code for refusal in refusals]}}
     }
-    schema = {"allOf": [{"$ref": REF.format(model="Problem")}, narrowed]}
+    schema = {"allOf": [{"$ref": REF.format(model="Problem")}, narrowed, *_members(refusals, refs)]}
     found["content"] = {"application/problem+json": {"schema": schema}}
     return found
+
+
+def _members(refusals: Iterable[type[errors.Refusal]], refs: Refs) -> list[dict[str, Any]]:
+    """Return the schemas of what these refusals bring along beside the members of every problem."""
+    models = dict.fromkeys(MEMBERS[refusal] for refusal in refusals if refusal in MEMBERS)
+    return [refs[model, "serialization"] for model in models]
 
 
 def _header_refs(names: Iterable[str]) -> dict[str, Any]:

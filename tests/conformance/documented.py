@@ -8,17 +8,24 @@ from urllib.parse import urlencode
 
 import jsonschema
 
+from shared.http.refusal_members import MEMBERS
 from tests.clusters import House
 
 Operation = tuple[str, str, str]  # service, method, path
+_BESIDE_OTHERS = frozenset(("Problem", *(model.__name__ for model in MEMBERS.values())))
 
 
 def closed(document: dict[str, Any]) -> dict[str, Any]:
     """Return the document with no room for fields it does not name; clients must bear new ones, tests must not."""
     found = copy.deepcopy(document)
-    for schema in found["components"]["schemas"].values():
-        if "properties" in schema:
+    for name, schema in found["components"]["schemas"].items():
+        # A refusal's own members stand beside it, where it is referred to.
+        if "properties" in schema and name not in _BESIDE_OTHERS:
             schema.setdefault("additionalProperties", False)
+    for response in found["components"].get("responses", {}).values():
+        for content in response.get("content", {}).values():
+            if "allOf" in content["schema"]:
+                content["schema"]["unevaluatedProperties"] = False
     return found
 
 
@@ -69,6 +76,13 @@ class Documented:
         url = self.urls[service] + path.format(**inside) + (f"?{urlencode(query)}" if query else "")
         status, answer, answered = await self.house.call(method, url, body, key=key, **(headers or {}))
         self.check((service, method, path), status, answered, answer)
+        return answer
+
+    async def refused(self, code: str, service: str, operation: str, body: Any = None, **given: Any) -> Any:
+        """Call, and fail unless the refusal is this one; return it."""
+        answer = await self.call(service, operation, body, **given)
+        assert isinstance(answer, dict), f"{operation}: not {code}"
+        assert answer.get("code") == code, f"{operation}: not {code}: {answer}"
         return answer
 
     def check(self, operation: Operation, status: int, headers: Mapping[str, str], answer: Any) -> None:

@@ -56,8 +56,16 @@ def sdk_node_modules(name: str) -> Path:
         _quietly(
             ["npm", "install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder
         )
+        _check_integrity(folder)
         done.touch()
     return folder
+
+
+def _check_integrity(folder: Path) -> None:
+    """Hold what npm installed against the hashes beside the pins, before any of it runs: an address of a registry would have no place in a lock."""
+    installed = json.loads((folder / "node_modules" / ".package-lock.json").read_text())["packages"]
+    found = {name.removeprefix("node_modules/"): package["integrity"] for name, package in installed.items()}
+    assert found == json.loads((folder / "package.json").read_text())["integrity"]
 
 
 def _quietly(argv: list[str], cwd: Path | None = None) -> None:

@@ -8,6 +8,9 @@ import pytest
 from tests.clusters import REDIRECT, code_of
 from tests.conformance.directory_scenes import DIRECTORY_SCENES
 from tests.conformance.documented import Documented, closed
+from tests.conformance.passcode_scenes import PASSCODE_SCENES
+from tests.conformance.second_factor_scenes import SECOND_FACTOR_SCENES
+from tests.conformance.session_scenes import SESSION_SCENES
 
 
 def address() -> str:
@@ -136,7 +139,19 @@ async def grants(documented: Documented) -> None:
     await documented.call("verifier", "POST /v1/grants/exchange", {"code": code})
 
 
-SCENES = (apps_and_keys, users, links, links_afterwards, passcodes, resent, grants, *DIRECTORY_SCENES)
+SCENES = (
+    apps_and_keys,
+    users,
+    links,
+    links_afterwards,
+    passcodes,
+    resent,
+    grants,
+    *DIRECTORY_SCENES,
+    *PASSCODE_SCENES,
+    *SESSION_SCENES,
+    *SECOND_FACTOR_SCENES,
+)
 
 
 @pytest.mark.contract

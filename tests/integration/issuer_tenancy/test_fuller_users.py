@@ -216,6 +216,15 @@ async def test_a_search_without_filters_finds_everybody_in_pages(
         assert second["next_cursor"] is None
 
 
+async def test_a_page_begins_behind_any_user(shop: Caller, people: list[str]) -> None:
+    for order, expected in (("asc", people), ("desc", people[::-1])):
+        page = await search(shop, limit=1, order=order, after=expected[0])
+        assert [user["id"] for user in page["items"]] == [expected[1]]
+        both = {"order": order, "limit": 1, "after": expected[0], "cursor": page["next_cursor"]}
+        answer = await shop.ask("POST", "/v1/users/search", both)
+        assert (answer.status, answer.body["errors"][0]["rule"]) == (422, "one_beginning")
+
+
 async def test_past_the_last_page_the_total_is_still_told(shop: Caller, people: list[str]) -> None:
     page = await search(shop, limit=2)
     await shop.ask("DELETE", f"/v1/users/{people[2]}")

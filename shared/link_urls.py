@@ -1,8 +1,8 @@
 """The URL of a link: the page's own, the app's landing page, or a form of the request's, its `url_template`.
 
 `https://shop.example/in?t={token}`: one `{token}` or `{passcode}`, behind the host, and what else of `PLACEHOLDERS` it wants.
-What an attacker tries with a form: to send the token to a host of theirs. So the host is never filled in, and the part before the
-query must be allowed by the app (policy.py) once everything is filled in.
+What an attacker tries with a form: to send the token to a place of theirs. So the host is never filled in; the part before the query must
+be allowed by the app (url_rules.py), and takes nothing that somebody chose: a state of `..` would leave the folder that is allowed.
 """
 
 import re
@@ -45,6 +45,8 @@ def check_template(template: str) -> None:
         raise TemplateRefused(
             "url_template_host", "must begin with https:// and a host, all of it before the first brace"
         )
+    if names_in(template.partition("?")[0]).intersection(_LASTING):
+        raise TemplateRefused("url_template_path", "may have {user_id} and {state} behind its `?` only")
     if re.search(r"[\x00-\x20\x7f\\#]", template) or not template.isascii():
         raise TemplateRefused(
             "url_template_malformed", "must be ASCII without spaces, backslashes and a fragment"

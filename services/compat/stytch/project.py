@@ -40,12 +40,16 @@ class Project:
         envelope = {"status_code": 200, "request_id": self.ids.request(self.request_id)}
         return json_response({**envelope, **members})
 
+    def native_id(self, user_id: str) -> UUID | None:
+        """Return the native id that a text is the app's own form of, or None. Whether there is such a user is not asked here."""
+        return parse_id(self.account.app.settings["user_id_format"], user_id)
+
     async def user(self, user_id: str) -> User:
         """Return the user that a Stytch call names by `user_id`: their id, or the `external_id` that the product gave them.
 
         Raises `StytchRefusal`: 404 for an id of nobody, 400 for what is neither an id nor anybody's external id.
         """
-        native_id = parse_id(self.account.app.settings["user_id_format"], user_id)
+        native_id = self.native_id(user_id)
         found = None if native_id is None else await self.user_or_none(native_id)
         # Imported users keep the id that they came with, whatever its form.
         found = found or await self._user_of_theirs("imported_id", user_id)

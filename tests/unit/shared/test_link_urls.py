@@ -46,6 +46,9 @@ def test_a_form_with_one_secret_behind_its_host_is_taken(template: str) -> None:
         ("/in?t={token}", "url_template_host"),
         ("javascript:alert({token})", "url_template_host"),
         ("https://shop.example\\{token}/", "url_template_host"),
+        # `..` is a state, and may be the id that another system gave a user.
+        ("https://shop.example/in/{state}/out?t={token}", "url_template_path"),
+        ("https://shop.example/in/.{user_id}?t={token}", "url_template_path"),
         ("https://shop.example/in#t={token}", "url_template_malformed"),
         ("https://shop.example/a b?t={token}", "url_template_malformed"),
         ("https://shop.example/\u00e9?t={token}", "url_template_malformed"),

@@ -83,6 +83,13 @@ def _curl_lines(dev: Mapping[str, Any], data_dir: str) -> list[str]:
 def _places(dev: Mapping[str, Any], data_dir: str) -> list[str]:
     return [
         f"issuer  {dev['issuer_url']}   verifier {dev['verifier_url']}   notifier {dev['notifier_url']}",
+        *(
+            [
+                f"vendors {dev['compat_url']}   for the SDKs of Stytch, WorkOS, Passage, FusionAuth; ids and keys in dev.json"
+            ]
+            if "compat_url" in dev
+            else []
+        ),
         f"data    {data_dir}/   logs in {data_dir}/logs/, addresses and the demo key in {data_dir}/dev.json (0600)",
         f"docs    {'  '.join(name for name in DOCS if (ROOT / name).exists())}",
     ]

@@ -4,7 +4,7 @@ They protect accounts and fail closed (G8). Only what misses is counted: those w
 """
 
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import Final
 from uuid import UUID
 
@@ -55,7 +55,14 @@ class GuessLimits:
 
 
 def _address(app_id: UUID, ip: IPv4Address | IPv6Address | None) -> str | None:
-    return None if ip is None else f"{app_id}:{ip}"
+    return None if ip is None else f"{app_id}:{_asker(ip)}"
+
+
+def _asker(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Network:
+    """Return what one asker has: of IPv6 a whole /64 (RFC 6177), which would else be 2**64 askers."""
+    if isinstance(ip, IPv4Address):
+        return ip
+    return ip.ipv4_mapped or IPv6Network((int(ip), 64), strict=False)
 
 
 def _is_hopeless(passcode: str) -> bool:

@@ -1,5 +1,6 @@
 """The request for a link and what is told of a link: one shape for HTTP, batches and Kafka (DESIGN §8)."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -104,6 +105,14 @@ def _holds_huge_number(value: Any) -> bool:
     return isinstance(value, float) and abs(value) >= 2**63
 
 
+def _moment(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("moment_range", "must lie in the years 1 to 9999 of UTC") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_moment)]
 Email = Annotated[str, Field(max_length=320), AfterValidator(_email)]
 Phone = Annotated[str, Field(max_length=32), AfterValidator(_phone)]
 SmallJson = Annotated[Any, AfterValidator(_small)]
@@ -153,7 +162,7 @@ class LinkRequest(BaseModel):
     """Any JSON up to 4 KB; comes back unchanged."""
     metadata: SmallObject = Field(default_factory=dict)
     """Any JSON object up to 4 KB; kept with the link."""
-    send_at: AwareDatetime | None = None
+    send_at: Moment | None = None
     """When to send. The link is made at once, its life begins then."""
     lane: Lane | None = None
     """`interactive` for somebody who waits, `bulk` for the rest. Default: by the way the request came."""

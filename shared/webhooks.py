@@ -14,6 +14,7 @@ from uuid import UUID
 from shared.keys import KeyRing
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - what every secret begins with
+_SHORTEST_SECRET_BYTES = 16
 TOLERANCE_SECONDS = 300
 """How far a receiver lets the sender's clock be off; a message that was recorded is worth nothing afterwards."""
 
@@ -77,7 +78,7 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now_seconds: fl
         raise WebhookInvalid(f"webhook-timestamp is more than {TOLERANCE_SECONDS} seconds off")
     expected = f"v1,{_signature(secret, message_id, timestamp, body)}".encode()
     # Several, while a secret is changed. A list: every one is compared, whichever matches.
-    given = [part.encode() for part in headers.get("webhook-signature", "").split(" ")]
+    given = [_bytes(part) for part in headers.get("webhook-signature", "").split(" ")]
     if not any([hmac.compare_digest(expected, one) for one in given]):  # noqa: C419
         raise WebhookInvalid("webhook-signature does not fit")
 
@@ -87,5 +88,13 @@ def _signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str
         key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
     except binascii.Error:
         raise WebhookInvalid("the secret must be whsec_ and base64") from None
-    content = message_id.encode() + b"." + timestamp.encode() + b"." + body
+    if len(key) < _SHORTEST_SECRET_BYTES:
+        # An empty one, say, because a setting is missing: with it anybody can sign.
+        raise WebhookInvalid(f"the secret must have {_SHORTEST_SECRET_BYTES} bytes or more")
+    content = _bytes(message_id) + b"." + timestamp.encode() + b"." + body
     return base64.b64encode(hmac.digest(key, content, "sha256")).decode()
+
+
+def _bytes(text: str) -> bytes:
+    """Return a header's bytes; servers hand on those that are no UTF-8 as lone surrogates."""
+    return text.encode("utf-8", "surrogateescape")

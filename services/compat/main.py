@@ -5,8 +5,9 @@ import aiohttp
 from services.compat.accounts import Accounts
 from services.compat.attempts import Attempts
 from services.compat.native import Native, Urls
+from services.compat.own_key import check_own_key
 from services.compat.parts import CompatParts
-from services.compat.routes import compat_routes
+from services.compat.routes import compat_routes, unmatched_view
 from services.compat.settings import CompatSettings
 from shared.cache import Cache
 from shared.changes import forget_on_change
@@ -36,14 +37,9 @@ async def start(service: Service, settings: CompatSettings) -> None:
     accounts = Accounts(native)
     service.run_task(forget_on_change(cache, accounts.forget), "forget-on-change")
     parts = CompatParts(native, accounts, Attempts(), settings)
-    own = native.with_key(native.own_key)
-
-    async def native_answers() -> None:
-        found = await own.issuer("GET", "/v1/keys/self")
-        if "apps:act" not in found["scopes"]:
-            raise RuntimeError("MAGICLINK_COMPAT_API_KEY lacks the scope apps:act")
-
     # Redis holds limits that fail open and the news of changes: no reason to take the replica out (G8).
-    health = Health({"issuer": native_answers, "redis": cache.ping}, optional=frozenset({"redis"}))
+    health = Health(
+        {"issuer": lambda: check_own_key(native), "redis": cache.ping}, optional=frozenset({"redis"})
+    )
     edge = make_edge(settings, cache, api_keys=None)
-    await service.serve(edge.application(compat_routes(parts)), health)
+    await service.serve(edge.application(compat_routes(parts), unmatched_view), health)

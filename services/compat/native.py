@@ -17,9 +17,10 @@ import aiohttp
 from shared.client import ApiError, UnreachableError
 from shared.client.calls import Call, send
 from shared.errors import Refusal, Unavailable
+from shared.http.addresses import asking_address
 
 CALL_SECONDS: Final = 8.0
-"""The most that one native call takes, its retries included; below the edge's own limit, so that the vendor's words still go out."""
+"""The most that one native call takes, its retries included. Several of one request end at the edge's own limit at the latest."""
 
 
 class NativeRefusal(Refusal):
@@ -121,6 +122,9 @@ class Caller:
             "Accept": "application/json",
             "X-Request-Id": current_request_id(),
         }
+        # The native limits count by the client's address where they trust compat's network (`MAGICLINK_TRUSTED_PROXIES`).
+        if address := asking_address.get():
+            headers["X-Forwarded-For"] = address
         if method == "POST":
             headers["Idempotency-Key"] = key or str(uuid4())
         return headers

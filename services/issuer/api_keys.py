@@ -8,7 +8,6 @@ from uuid import UUID
 import orjson
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -29,7 +28,7 @@ from shared.api_keys import SCOPES, new_key
 from shared.database import Connection, Pool, Row
 from shared.errors import FieldProblem, Forbidden, Invalid, NotFound
 from shared.http.routes import Caller, KeyLimits, validate
-from shared.links import LinkType
+from shared.links import LinkType, Moment
 from shared.recipients import RecipientInvalid, normalize_domain
 
 # Who may change every app may change its own: the routes of apps ask for these.
@@ -64,7 +63,7 @@ class KeyCreate(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     scopes: Annotated[list[str], Field(min_length=1, max_length=100), AfterValidator(_known_scopes)]
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     types: Annotated[list[LinkType], Field(min_length=1, max_length=10)] | None = None
     redirect_urls: Annotated[list[Text], Field(max_length=200)] | None = None
     max_ttl_seconds: Seconds | None = None

@@ -57,7 +57,7 @@ WHERE u.app_id = $1 AND u.username = $2
 
 -- name: search_users
 -- A filter that is not given is NULL: under AND it lets everybody pass, under OR nobody. $17: after which user, $18: newest first.
--- One row when nobody is on the page: `total` counts the users of all pages.
+-- One row when nobody is on the page: `total` counts the users of all pages. Only ids are sorted, whole users are read for the page alone.
 WITH hits AS MATERIALIZED (
     SELECT id
     FROM magiclink.users
@@ -93,14 +93,18 @@ WITH hits AS MATERIALIZED (
                     OR phone LIKE ANY ($15)))
         )
 ),
+chosen AS MATERIALIZED (
+    SELECT id
+    FROM hits
+    WHERE $17::uuid IS NULL OR CASE WHEN $18 THEN id < $17 ELSE id > $17 END
+    ORDER BY CASE WHEN $18 THEN NULL ELSE id END, id DESC
+    LIMIT $16
+),
 page AS (
     SELECT u.*, a.user_id_format
-    FROM hits
-    JOIN magiclink.users u ON u.id = hits.id AND u.app_id = $1
+    FROM chosen
+    JOIN magiclink.users u ON u.id = chosen.id AND u.app_id = $1
     JOIN magiclink.apps a ON a.id = u.app_id
-    WHERE $17::uuid IS NULL OR CASE WHEN $18 THEN u.id < $17 ELSE u.id > $17 END
-    ORDER BY CASE WHEN $18 THEN NULL ELSE u.id END, u.id DESC
-    LIMIT $16
 )
 SELECT total, page.*
 FROM (SELECT count(*) AS total FROM hits) counted

@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from services.issuer.policy import App
 from shared.errors import FieldProblem
 from shared.links import LinkRequest
-
-_LAST_LOCALE: Final = "en"
+from shared.locales import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +34,8 @@ def chosen_template(options: DeliveryOptions | None, app: App, request: LinkRequ
     name = request.template or request.type
     wanted = request.locale or app.locale
     known = {} if options is None else {one.lower(): one for one in options.locales(app, name)}
-    subtags = wanted.split("-")
-    nearest = ["-".join(subtags[:count]) for count in range(len(subtags), 0, -1)]
-    for candidate in [*nearest, _LAST_LOCALE]:
-        if candidate.lower() in known:
-            return ChosenTemplate(name, known[candidate.lower()])
-    return ChosenTemplate(name, None)
+    locale = nearest(wanted, known)
+    return ChosenTemplate(name, None if locale is None else known[locale])
 
 
 def delivery_problems(options: DeliveryOptions | None, app: App, request: LinkRequest) -> list[FieldProblem]:

@@ -7,7 +7,6 @@ from uuid import UUID
 import orjson
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -20,7 +19,7 @@ from services.issuer.app_identity import one_line
 from services.issuer.paging import PageQuery
 from shared.database import Row
 from shared.http.shapes import UserStatus
-from shared.links import Email, MiddlingObject, Phone
+from shared.links import Email, MiddlingObject, Moment, Phone
 
 
 def _not_nil(value: UUID) -> UUID:
@@ -60,8 +59,8 @@ class UserFields(BaseModel):
     phone_verified: Flag = False
     status: UserStatus = "active"
     status_reason: Reason | None = None
-    suspended_until: AwareDatetime | None = None
-    expires_at: AwareDatetime | None = None
+    suspended_until: Moment | None = None
+    expires_at: Moment | None = None
     external_id: ForeignId | None = None
     password_change_required: Flag = False
 

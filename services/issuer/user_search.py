@@ -5,7 +5,6 @@ from uuid import UUID
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -22,7 +21,7 @@ from services.issuer.tenancy import DIRECTORY_SQL as SQL
 from services.issuer.tenancy import Reader
 from services.issuer.users import told
 from shared.http.shapes import UserStatus
-from shared.links import Email, Phone
+from shared.links import Email, Moment, Phone
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Filterable = Literal[
@@ -49,8 +48,8 @@ _VALUES: Final[dict[str, TypeAdapter[Any]]] = {
     "status": TypeAdapter(UserStatus),
     "email_verified": TypeAdapter(Annotated[bool, Field(strict=True)]),
     "phone_verified": TypeAdapter(Annotated[bool, Field(strict=True)]),
-    "created_after": TypeAdapter(AwareDatetime),
-    "created_before": TypeAdapter(AwareDatetime),
+    "created_after": TypeAdapter(Moment),
+    "created_before": TypeAdapter(Moment),
     "email_like": TypeAdapter(_Part),
     "phone_like": TypeAdapter(_Part),
 }

@@ -92,7 +92,7 @@ class Users:
                 after = _there(await connection.fetchrow(SQL.update_user, app_id, user_id, *values))
             moved = any(before[name] != after[name] for name in ("email", "phone"))
             if moved:
-                _check_domains(caller.limits, before["email"], after["email"])
+                _check_domains(caller.limits, before, after)
             # A link that was sent to the old address would let whoever reads it there sign in as this user.
             revoked = await revoke_live_links(connection, app_id, user_id, headers) if moved else []
             if after["status"] == "inactive":
@@ -138,10 +138,15 @@ async def _id_of(connection: Connection, app_id: UUID, user: UserCreate) -> UUID
     return user.id or new_link_id()
 
 
-def _check_domains(limits: KeyLimits, before: str | None, after: str | None) -> None:
-    # Else a key that reaches shop.example only could move anybody there, and sign in as them.
+def _check_domains(limits: KeyLimits, before: Row, after: Row) -> None:
+    # Else a key that reaches shop.example only could move anybody there, and sign in as them, or have their texts sent to a phone.
     domains = limits.recipient_domains
-    if domains is not None and not all(email and domain_of(email) in domains for email in (before, after)):
+    if domains is None:
+        return
+    emails = (before["email"], after["email"])
+    if after["phone"] not in (None, before["phone"]) or not all(
+        email and domain_of(email) in domains for email in emails
+    ):
         raise Forbidden("this key changes addresses within its recipient_domains only")
 
 

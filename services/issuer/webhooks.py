@@ -72,6 +72,7 @@ class Webhooks:
         """Make an endpoint; the answer, and its replay, tell the signing secret. Raises `Invalid` for one too many."""
 
         async def do(connection: Connection) -> dict[str, Any]:
+            await connection.execute(SQL.lock_app, app_id)
             row = await connection.fetchrow(
                 SQL.create_webhook, app_id, new_link_id(), self.ring.newest["webhook"], wanted.url, wanted.events,
                 MOST_ENDPOINTS,

@@ -1,3 +1,7 @@
+-- name: lock_app
+-- Endpoints of an app are made one after the other: two at once would not see each other.
+SELECT id FROM magiclink.apps WHERE id = $1 FOR NO KEY UPDATE
+
 -- name: create_webhook
 -- $6: the most an app may have.
 INSERT INTO magiclink.webhook_endpoints (id, kid, app_id, url, events)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from services.notifier.content import Brand, CannotRender, Content, MessageContext, WhatsAppTemplate
 from services.notifier.findings import Finding, TemplateFault
-from services.notifier.languages import DEFAULT_LOCALE, language, nearest
 from services.notifier.template_check import check, samples
 from services.notifier.template_roots import APPS, Roots
 from services.notifier.template_set import TemplateSet, compile_set
 from services.notifier.variables import variables_of
+from shared.locales import DEFAULT_LOCALE, language, nearest
 
 __all__ = ["BUILT_IN", "Brand", "CannotRender", "Content", "MessageContext", "Templates", "WhatsAppTemplate"]
 

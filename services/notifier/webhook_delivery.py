@@ -16,6 +16,7 @@ import structlog
 
 from services.notifier.room import Room
 from services.notifier.webhook_fan_out import QUEUE_LEASE_SECONDS, SQL, columns_of
+from services.notifier.webhook_pace import Pace
 from services.notifier.webhook_post import POST_SECONDS, Posted, WebhookPoster
 from shared.bus import EventInvalid, decode_event
 from shared.clock import monotonic
@@ -33,10 +34,7 @@ QUEUED = "magiclink.webhook.queued.v1"
 # Twelve tries in about a day.
 PAUSES_SECONDS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 10800.0, 14400.0, 18000.0, 21600.0)
 _LEASE_SECONDS = POST_SECONDS * 6
-_PLACES = 32
-# One that does not answer must not hold the places of all others.
-_PLACES_AN_ENDPOINT = 8
-_BUSY_PAUSE_SECONDS = 10.0
+_PLACES = 128
 _SWEEP_SECONDS = 15.0
 _SWEEP_ROWS = 500
 _AWAY_PAUSE_SECONDS = 0.5
@@ -63,7 +61,7 @@ class WebhookDelivery:
         self._pool = pool
         self._parts = parts
         self._room = Room(_PLACES, "webhook")
-        self._busy: Counter[UUID] = Counter()
+        self._pace = Pace()
 
     async def handle(self, records: list[Record]) -> int:
         """Claim every delivery of these records, as room comes free; return how many records were put aside."""
@@ -114,43 +112,31 @@ class WebhookDelivery:
 
     async def _begin(self, wanted: list[Wanted]) -> None:
         """Start what may be started, in places that were taken for all of it."""
-        now, later = self._split(wanted)
+        now = [one for one in wanted if self._pace.enter(one[0])]
+        later = [(*one, self._pace.pause_seconds(one[0])) for one in wanted if one not in now]
         claimed: Sequence[Row] = []
         try:
             if later:
-                pauses = (_BUSY_PAUSE_SECONDS, QUEUE_LEASE_SECONDS)
-                await self._pool.execute(SQL.put_off_webhooks, *columns_of(later), *pauses)
+                await self._pool.execute(SQL.put_off_webhooks, *columns_of(later), QUEUE_LEASE_SECONDS)
             if now:
                 claimed = await self._pool.fetch(SQL.claim_webhooks, *columns_of(now), _LEASE_SECONDS)
         finally:
             self._room.give_back(len(wanted) - len(claimed))
-            for endpoint_id, _, _ in now:
-                self._leave(endpoint_id)
+            places = Counter(endpoint_id for endpoint_id, _, _ in now)
+            places.subtract(row["endpoint_id"] for row in claimed)
+            for endpoint_id in places.elements():
+                self._pace.leave(endpoint_id)
         for row in claimed:
-            self._busy[row["endpoint_id"]] += 1
             self._room.fill(self._deliver(row))
-
-    def _split(self, wanted: list[Wanted]) -> tuple[list[Wanted], list[Wanted]]:
-        now: list[Wanted] = []
-        later: list[Wanted] = []
-        for one in wanted:
-            free = self._busy[one[0]] < _PLACES_AN_ENDPOINT
-            (now if free else later).append(one)
-            self._busy[one[0]] += free
-        return now, later
 
     async def _deliver(self, row: Row) -> None:
         try:
             posted = await self._post(row)
+            self._pace.answered(row["endpoint_id"], ok=posted.ok)
             WEBHOOKS.labels(outcome=_outcome(posted)).inc()
             await self._until_written(row, posted)
         finally:
-            self._leave(row["endpoint_id"])
-
-    def _leave(self, endpoint_id: UUID) -> None:
-        self._busy[endpoint_id] -= 1
-        if self._busy[endpoint_id] <= 0:
-            del self._busy[endpoint_id]
+            self._pace.leave(row["endpoint_id"])
 
     async def _post(self, row: Row) -> Posted:
         if row["disabled_at"] is not None:

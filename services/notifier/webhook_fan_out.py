@@ -88,6 +88,6 @@ def _body(event: Event) -> str:
     return orjson.dumps(body, option=orjson.OPT_UTC_Z).decode()
 
 
-def columns_of(wanted: Iterable[tuple[UUID, str, int]]) -> list[list[Any]]:
-    """Return endpoint ids, event ids and attempts, for statements over several deliveries."""
+def columns_of(wanted: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    """Return the columns of some rows, for statements over several deliveries."""
     return [list(column) for column in zip(*wanted, strict=True)]

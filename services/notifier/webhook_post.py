@@ -10,7 +10,7 @@ from services.notifier.public_addresses import PublicResolver, is_address, is_pu
 
 POST_SECONDS = 10.0
 _MOST_READ_BYTES = 1024
-_MOST_AT_ONCE = 64
+_MOST_AT_ONCE = 128
 _AGENT = "magiclink-webhooks/1"
 
 

@@ -47,16 +47,16 @@ FROM claimed c
 JOIN magiclink.webhook_endpoints e ON e.id = c.endpoint_id AND e.app_id = c.app_id
 
 -- name: put_off_webhooks
--- An endpoint that is busy: the same attempt a little later. Nothing is counted.
+-- An endpoint that is busy: the same attempt later, after its pause. Nothing is counted.
 WITH late AS (
     UPDATE magiclink.webhook_deliveries d
-    SET lease_until = now() + make_interval(secs => $4::float8 + $5::float8)
-    FROM unnest($1::uuid[], $2::text[], $3::int[]) AS record (endpoint_id, event_id, attempts)
+    SET lease_until = now() + make_interval(secs => record.pause_seconds + $5::float8)
+    FROM unnest($1::uuid[], $2::text[], $3::int[], $4::float8[]) AS record (endpoint_id, event_id, attempts, pause_seconds)
     WHERE d.endpoint_id = record.endpoint_id AND d.event_id = record.event_id AND d.attempts = record.attempts AND d.status = 'queued'
-    RETURNING d.endpoint_id, d.event_id, d.attempts
+    RETURNING d.endpoint_id, d.event_id, d.attempts, record.pause_seconds
 )
 INSERT INTO magiclink.outbox (lane, due_at, topic, key, value, headers)
-SELECT 'events', now() + make_interval(secs => $4), 'magiclink.webhooks', endpoint_id::text, magiclink.cloud_event(
+SELECT 'events', now() + make_interval(secs => pause_seconds), 'magiclink.webhooks', endpoint_id::text, magiclink.cloud_event(
         'magiclink.webhook.queued.v1', endpoint_id || '.' || event_id || '.' || attempts, '/notifier', endpoint_id::text, now(),
         jsonb_build_object('webhook_id', endpoint_id, 'event_id', event_id, 'attempts', attempts)
     ), '{}'

@@ -215,7 +215,7 @@ def _signing_role(key: dict[str, Any], signing: set[str], droppable: list[str]) 
 def _needed_by(need: Need) -> str:
     return (
         f"{need.live:,} live links, {need.scheduled:,} scheduled, {need.exchangeable:,} exchangeable, "
-        f"{need.replays:,} requests that may be repeated, {need.sessions:,} sessions, "
+        f"{need.replays:,} requests that may be repeated, {need.sessions:,} sessions, {need.challenges:,} challenges, "
         f"{need.trusted_devices:,} trusted devices, {need.second_factors:,} second factors, {need.webhooks:,} webhooks"
     )
 

@@ -25,7 +25,7 @@ class RotationRefused(Exception):  # noqa: N818 - shown to an operator as it is
 class Need:
     """What still needs a key: links by their state, requests whose replay is recognized by it, and what outlives links.
 
-    `until` None: for good, as long as a second factor is sealed with the key or a webhook's secret is made of it.
+    `exchangeable`: used within ten minutes, so that a grant may be exchanged and a poll answered. `until` None: for good, as long as a second factor is sealed with the key or a webhook's secret is made of it.
     """
 
     live: int = 0
@@ -34,6 +34,7 @@ class Need:
     replays: int = 0
     until: datetime | None = None
     sessions: int = 0
+    challenges: int = 0
     trusted_devices: int = 0
     second_factors: int = 0
     webhooks: int = 0
@@ -105,7 +106,7 @@ async def needs(pool: Pool) -> dict[str, Need]:
 def _with_standing(need: Need | None, row: Row) -> Need:
     # What stands for good outlasts whatever ends.
     until = row["until"] if need is None or row["until"] is None else max(need.until, row["until"])
-    names = ("sessions", "trusted_devices", "second_factors", "webhooks")
+    names = ("sessions", "challenges", "trusted_devices", "second_factors", "webhooks")
     return replace(need or Need(), until=until, **{name: int(row[name]) for name in names})
 
 

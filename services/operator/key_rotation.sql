@@ -10,11 +10,8 @@ SELECT kid,
     count(*) FILTER (WHERE consumed_at IS NOT NULL) AS exchangeable,
     max(until) AS until
 FROM (
-    SELECT kid, consumed_at, not_before,
-        CASE
-            WHEN consumed_at IS NULL THEN expires_at
-            WHEN exchanged_at IS NULL THEN consumed_at + make_interval(secs => grant_ttl_seconds)
-        END AS until
+    -- Ten minutes: as long as a grant may live, and as polls are answered.
+    SELECT kid, consumed_at, not_before, coalesce(consumed_at + interval '10 minutes', expires_at) AS until
     FROM magiclink.links
     WHERE revoked_at IS NULL
 ) AS link
@@ -29,17 +26,20 @@ GROUP BY 1
 
 -- name: count_standing_by_kid
 -- What outlives links. `until` is null for what has no end: a webhook's secret, and a second factor's, which is sealed with the key.
-SELECT kid, sum(session) AS sessions, sum(device) AS trusted_devices, sum(factor) AS second_factors, sum(webhook) AS webhooks,
+SELECT kid, sum(session) AS sessions, sum(challenge) AS challenges, sum(device) AS trusted_devices, sum(factor) AS second_factors,
+    sum(webhook) AS webhooks,
     CASE WHEN sum(factor) + sum(webhook) = 0 THEN max(until) END AS until
 FROM (
-    SELECT kid, 1 AS session, 0 AS device, 0 AS factor, 0 AS webhook, expires_at AS until
+    SELECT kid, 1 AS session, 0 AS challenge, 0 AS device, 0 AS factor, 0 AS webhook, expires_at AS until
     FROM magiclink.sessions
     WHERE revoked_at IS NULL AND expires_at > now()
     UNION ALL
-    SELECT kid, 0, 1, 0, 0, expires_at FROM magiclink.trusted_devices WHERE revoked_at IS NULL AND expires_at > now()
+    SELECT kid, 0, 1, 0, 0, 0, expires_at FROM magiclink.challenges WHERE done_at IS NULL AND expires_at > now()
     UNION ALL
-    SELECT kid, 0, 0, 1, 0, NULL FROM magiclink.second_factors
+    SELECT kid, 0, 0, 1, 0, 0, expires_at FROM magiclink.trusted_devices WHERE revoked_at IS NULL AND expires_at > now()
     UNION ALL
-    SELECT kid, 0, 0, 0, 1, NULL FROM magiclink.webhook_endpoints WHERE disabled_at IS NULL
+    SELECT kid, 0, 0, 0, 1, 0, NULL FROM magiclink.second_factors
+    UNION ALL
+    SELECT kid, 0, 0, 0, 0, 1, NULL FROM magiclink.webhook_endpoints WHERE disabled_at IS NULL
 ) AS standing
 GROUP BY kid

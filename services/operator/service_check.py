@@ -6,9 +6,12 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import aiohttp
 import asyncpg
 import click
 
+from services.compat.native import Native, Urls
+from services.compat.own_key import OwnKeyUnfit, check_own_key
 from services.compat.settings import CompatSettings
 from services.notifier.settings import NotifierSettings
 from services.operator.settings_reference import MODELS
@@ -52,6 +55,7 @@ def tries_of(settings: HttpSettings) -> Mapping[str, Try]:
     if isinstance(settings, CompatSettings):
         for name, url in (("issuer", settings.issuer_url), ("verifier", settings.verifier_url)):
             tries[name] = partial(_try_port, *_address_of(url))
+        tries["key"] = partial(_try_own_key, settings)
     if isinstance(settings, KafkaSettings):
         kafka: KafkaSettings = settings
         tries["kafka"] = lambda: ping_broker(kafka)
@@ -72,6 +76,8 @@ async def _word(attempt: Try) -> str:
             await attempt()
     except _SchemaMissing:
         return "has no schema yet, or an older one: run `magiclink migrate`"
+    except OwnKeyUnfit as unfit:
+        return str(unfit)
     except asyncpg.InvalidPasswordError:
         return "refuses the password"
     except TimeoutError:
@@ -105,6 +111,12 @@ async def _try_redis(url: str) -> None:
 def _address_of(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+async def _try_own_key(settings: CompatSettings) -> None:
+    async with aiohttp.ClientSession() as session:
+        urls = Urls(settings.issuer_url, settings.verifier_url)
+        await check_own_key(Native(session, urls, settings.compat_api_key.get_secret_value()))
 
 
 async def _try_port(host: str, port: int) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import click
+from pydantic import TypeAdapter, ValidationError
 
 from services.compat.presets import COMPAT_SCOPES, PRESETS, VENDOR_SCOPES, Place
 from services.issuer.admin import allows_http, run_on_database
@@ -13,9 +14,22 @@ from services.issuer.applications import ApplicationCreate, create_application
 from services.issuer.apps import create_app
 from shared.command_line import AS_JSON, examples, show
 from shared.database import Connection
+from shared.settings import BaseUrl
 
 # A key belongs to an app: compat's to one that answers as nobody's.
 _COMPAT_APP = "Compat"
+_BASE_URL: TypeAdapter[str] = TypeAdapter(BaseUrl)
+
+
+def _origin(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Take a base URL without a path."""
+    try:
+        url = _BASE_URL.validate_python(value)
+    except ValidationError as error:
+        raise click.BadParameter(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+    if url.count("/") > 2:
+        raise click.BadParameter("must have no path: two of the vendors' SDKs drop it")
+    return url
 
 
 @click.command(
@@ -27,7 +41,13 @@ _COMPAT_APP = "Compat"
 )
 @click.argument("vendor", type=click.Choice(sorted(PRESETS)))
 @click.argument("name")
-@click.option("--compat-url", required=True, metavar="URL", help="Compat as the vendor's SDK reaches it.")
+@click.option(
+    "--compat-url",
+    required=True,
+    metavar="URL",
+    callback=_origin,
+    help="Compat as the vendor's SDK reaches it: https://host, without a path.",
+)
 @click.option("--base-url", metavar="URL", help="The product's site.")
 @click.option(
     "--redirect",
@@ -58,7 +78,10 @@ def add_command(*, vendor: str, name: str, as_json: bool, **given: Any) -> None:
         raise click.UsageError("give --redirect: WorkOS sends codes to registered redirect URIs only")
     if given["application_id"] and vendor != "fusionauth":
         raise click.UsageError("--application is for fusionauth")
-    place = Place(given["base_url"], given["redirects"], given["compat_url"].rstrip("/"))
+    # API keys and codes go there.
+    if not given["compat_url"].startswith("https://") and not allows_http():
+        raise click.UsageError("--compat-url must be https outside the dev environment")
+    place = Place(given["base_url"], given["redirects"], given["compat_url"])
     vendor_id = given["vendor_id"] or PRESETS[vendor].new_id()
     preset = PRESETS[vendor].app(vendor, vendor_id, place)
 

@@ -1,12 +1,14 @@
 """JWTs of sessions, what a JWT is worth, and polls for a link's use: parse, one call, render."""
 
 from dataclasses import dataclass
+from uuid import uuid4
 
 from aiohttp import web
 
 from services.verifier import shapes, shapes_sessions
+from services.verifier.attempt import Attempt
 from services.verifier.jwts import Jwts, JwtWanted
-from services.verifier.login_requests import LoginRequest, LoginRequests, Text
+from services.verifier.login_requests import LoginRequests, RedeemRequest, Text
 from services.verifier.poll import Poll
 from services.verifier.session_requests import IntrospectRequest, JwtRequest
 from shared.errors import LinkInvalid, SessionInvalid
@@ -15,7 +17,7 @@ from shared.keys import KeyRing
 from shared.tokens import read_poll_token
 
 
-class PollRequest(LoginRequest):
+class PollRequest(RedeemRequest):
     """The body of `POST /v1/links/poll`."""
 
     poll_token: Text
@@ -86,4 +88,6 @@ class JwtsApi:
             raise LinkInvalid
         app_id = call.caller.app_id
         wanted = await self.requests.wanted(app_id, request)
-        return json_response(await self.polls.ask(link, app_id, wanted, call.request_id))
+        terms = await self.requests.terms(app_id, request, wanted)
+        attempt = Attempt(link, uuid4(), app_id, "api", call.request_id, terms=terms)
+        return json_response(await self.polls.ask(attempt, wanted))

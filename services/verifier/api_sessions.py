@@ -48,7 +48,7 @@ class SessionsApi:
                 described=Described(
                     body=StartRequest,
                     answers={201: shapes_sessions.StartedSession},
-                    refusals=(NotFound, *shapes.USER_BARS),
+                    refusals=(NotFound, SessionInvalid, *shapes.USER_BARS),
                 ),
             ),
             Route(

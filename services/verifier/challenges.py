@@ -6,7 +6,7 @@
 3. Every confirmed factor's code is compared, in constant time; a step that was used is no step (RFC 6238 §5.2).
 4. One statement spends the step and closes the challenge (G1): of two that typed the same code, one gets in.
 
-The same attempt (`Idempotency-Key` and code) counts once and gets its answer again.
+The same attempt (`Idempotency-Key` and code) counts once in a step of 30 seconds, and gets its answer again.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from services.verifier import totp
-from services.verifier.sealing import unseal
+from services.verifier.sealing import FactorOf, unseal
 from services.verifier.second_factors import SQL
 from services.verifier.trusted_devices import TrustedDevices
 from services.verifier.verdict import barred
@@ -30,7 +30,7 @@ _PURPOSE = "challenge"
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Whose second factor is asked for, and what was asked before: `login`, as `LoginWanted.stored` makes it. `link_id`: the first factor, if ours."""
+    """Whose second factor is asked for, and what was asked before: `login`, as `LoginWanted.stored` makes it, with the `opener`. `link_id`: the first factor, if ours."""
 
     app_id: UUID
     user_id: UUID
@@ -72,7 +72,7 @@ class Challenges:
         self._devices = devices
 
     async def pose(self, opening: Opening) -> dict[str, Any]:
-        """Open a challenge, or find the one of the same link or attempt; return it as the API tells it.
+        """Open a challenge, or find the one of the same link and opener, or attempt; return it as the API tells it.
 
         Raises `NotFound` for the user, and `Invalid` (`no_second_factor`).
         """
@@ -86,7 +86,12 @@ class Challenges:
             SQL.open_challenge, challenge_id, kid, *who, opening.link_id, opening.login, CHALLENGE_SECONDS
         )
         row = await self._pool.fetchrow(
-            SQL.find_challenge, opening.app_id, challenge_id, opening.link_id, opening.user_id
+            SQL.find_challenge,
+            opening.app_id,
+            challenge_id,
+            opening.link_id,
+            opening.user_id,
+            opening.login.get("opener"),
         )
         if row is None:
             raise NotFound("no such user")
@@ -113,7 +118,7 @@ class Challenges:
             return Matched(row, attempt)
         factors = await self._pool.fetch(SQL.confirmed_factors, row["app_id"], row["user_id"])
         # A list: every factor is compared, whichever matches.
-        found = [(factor, self._step(factor, typed.code, row["now_seconds"])) for factor in factors]
+        found = [(factor, self._step(factor, row, typed.code)) for factor in factors]
         for factor, step in found:
             if step is not None:
                 return Matched(row, attempt, factor["id"], step)
@@ -144,16 +149,24 @@ class Challenges:
             raise ChallengeInvalid
         async with self._pool.acquire() as connection, connection.transaction():
             holder = await connection.fetchrow(SQL.lock_holder, app_id, user_id)
-            row = await connection.fetchrow(SQL.count_try, app_id, named.link_id, attempt, user_id)
-        if holder is None or row is None:
+            if holder is None:
+                raise ChallengeInvalid
+            guess = self._guess_id(named, attempt, holder["now_seconds"])
+            row = await connection.fetchrow(SQL.count_try, app_id, named.link_id, attempt, user_id, guess)
+        if row is None:
             raise ChallengeInvalid
-        if holder["bar"] is not None:
-            raise barred(holder["bar"])
+        if holder["holder_bar"] is not None:
+            raise barred(holder)
         return row
 
-    def _step(self, factor: Row, code: str, now_seconds: float) -> int | None:
-        secret = unseal(self._ring, factor["kid"], factor["id"], factor["secret"])
-        step = None if secret is None else totp.matching_step(secret, code, now_seconds)
+    def _guess_id(self, named: LinkRef, attempt: UUID, now_seconds: float) -> UUID:
+        # The step is part of the name: half a minute later the same text is compared with other codes, and is a new guess.
+        return attempt_id(self._ring, named, f"guess:{attempt}:{totp.step_at(now_seconds)}")
+
+    def _step(self, factor: Row, challenge: Row, code: str) -> int | None:
+        owned = FactorOf(factor["id"], challenge["user_id"])
+        secret = unseal(self._ring, factor["kid"], owned, factor["secret"])
+        step = None if secret is None else totp.matching_step(secret, code, challenge["now_seconds"])
         return step if step is not None and step > factor["last_step"] else None
 
     def _id_of(self, opening: Opening) -> UUID:

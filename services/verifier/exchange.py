@@ -90,8 +90,8 @@ def _judge(row: Row | None, attempt: GrantAttempt) -> Redeemed | Refusal | None:
     if not repeats and (row["exchanged_at"] is not None or not row["grant_lives"]):
         return GrantInvalid()
     if row["holder_bar"]:
-        return barred(row["holder_bar"])
-    if repeats:
-        return Redeemed(row, replayed=True)
+        return barred(row)
     state = unmet(row, attempt.terms, "browser")
-    return REFUSALS[state]() if state else None
+    if state:
+        return REFUSALS[state]()
+    return Redeemed(row, replayed=True) if repeats else None

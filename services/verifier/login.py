@@ -46,15 +46,12 @@ class Login:
     async def complete(self, redeemed: Redeemed, wanted: LoginWanted, asked: Asked) -> dict[str, Any]:
         """Return the answer for whom a link signed in, or raise what the policy, the user's state or an outage says against it."""
         proven = proven_by_link(redeemed.row, asked)
-        registration = await self._registration(proven, wanted)
+        registration = await self.find_registration(proven, wanted)
         await self.policy.check(proven, wanted, registration)
-        return await self._finish(proven, wanted, registration)
+        return await self.finish(proven, wanted, registration)
 
-    async def finish(self, proven: Proven, wanted: LoginWanted) -> dict[str, Any]:
+    async def finish(self, proven: Proven, wanted: LoginWanted, registration: Row | None) -> dict[str, Any]:
         """Return the answer for a proof that the policy has nothing against: with a second factor, say."""
-        return await self._finish(proven, wanted, await self._registration(proven, wanted))
-
-    async def _finish(self, proven: Proven, wanted: LoginWanted, registration: Row | None) -> dict[str, Any]:
         session, since = None, changed_by_link(proven)
         if wanted.session is not None:
             session, counted = await self.sessions.begin(proven, wanted, wanted.session)
@@ -62,7 +59,8 @@ class Login:
         known = registration if registration is not None and registration["id"] is not None else None
         return self.answers.body(SignedIn(proven, wanted, session, known, since))
 
-    async def _registration(self, proven: Proven, wanted: LoginWanted) -> Row | None:
+    async def find_registration(self, proven: Proven, wanted: LoginWanted) -> Row | None:
+        """Return the registration at the wanted application, as `Policy` takes it. Raises `Invalid` for an application that is none of the app's."""
         if wanted.application_id is None:
             return None
         row = proven.row

@@ -3,7 +3,7 @@
 1. The address of this sign-in is verified, where the app asks for that.
 2. The registration at the application is verified, where that asks for it. No registration at all is no refusal: the answer says so.
 3. No password change is due.
-4. A user with a second factor passes it, unless their device is trusted. A challenge is opened, one a link, so that the same attempt hears
+4. A user with a second factor passes it, unless their device is trusted. A challenge is opened, one a link and opener, so that the same attempt hears
    the same again and a storm of attempts opens no more of them.
 
 Each is decided by how things stand now. Who asks again gets past the second factor by its challenge only.

@@ -34,6 +34,8 @@ def own_claims(value: dict[str, Any]) -> dict[str, Any]:
 JwtClaims = Annotated[SmallObject, AfterValidator(own_claims)]
 Seconds = Annotated[int, Field(ge=MIN_SESSION_SECONDS, le=MAX_SESSION_SECONDS)]
 Text = Annotated[str, Field(min_length=1, max_length=4096)]
+TokenOrJwt = Annotated[str, Field(min_length=1, max_length=32_768)]
+"""A JWT may carry 16 KB of claims, a third longer in base64url."""
 Id = Annotated[UUID, Field(strict=False)]
 
 
@@ -52,7 +54,7 @@ class SessionRequest(StrictModel):
     """Any JSON object up to 4 KB; kept with the session."""
     refresh: bool = False
     """Give it a refresh token."""
-    extends: Text | None = None
+    extends: TokenOrJwt | None = None
     """The session token, or a JWT, of a live session of the same user: it is extended and gets the factor, instead of a new one."""
 
 

@@ -73,4 +73,4 @@ class Refresh:
         except SessionInvalid:
             return
         if row["lives"] and row["holder_bar"]:
-            raise barred(row["holder_bar"])
+            raise barred(row)

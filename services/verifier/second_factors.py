@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from services.verifier import totp
-from services.verifier.sealing import newest_kid, seal, unseal
+from services.verifier.sealing import FactorOf, newest_kid, seal, unseal
 from shared.database import Connection, Pool, Row
 from shared.errors import FieldProblem, IdempotencyConflict, Invalid, NotFound, SecondFactorInvalid
 from shared.keys import KeyRing
@@ -76,15 +76,15 @@ class SecondFactors:
         return FactorMade(row, secret, uri, replayed)
 
     async def confirm(self, app_id: UUID, user_id: UUID, factor_id: UUID, code: str) -> Row:
-        """Confirm a factor with a code of it. A confirmed one stays so, and the code is checked all the same."""
+        """Confirm a factor with a code of it. Of a confirmed one only codes that were used are right: asking again is no fault."""
         async with self._pool.acquire() as connection, connection.transaction():
             await _lock_holder(connection, app_id, user_id)
             row = await connection.fetchrow(SQL.find_factor, app_id, user_id, factor_id)
             if row is None:
                 raise NotFound("no such second factor")
-            secret = unseal(self._ring, row["kid"], row["id"], row["secret"])
+            secret = unseal(self._ring, row["kid"], FactorOf(row["id"], user_id), row["secret"])
             step = None if secret is None else totp.matching_step(secret, code, row["now_seconds"])
-            if step is None:
+            if step is None or _is_guess(row, step):
                 raise SecondFactorInvalid
             confirmed = await connection.fetchrow(SQL.confirm_factor, app_id, user_id, factor_id, step)
             await connection.execute(SQL.follow_factors, app_id, user_id)
@@ -112,7 +112,8 @@ class SecondFactors:
 
     def _again(self, row: Row, wanted: FactorWanted) -> bytes:
         """Return the secret of a factor that the same key has made before."""
-        secret = unseal(self._ring, row["kid"], row["id"], row["secret"]) if row["made_today"] else None
+        factor = FactorOf(row["id"], wanted.user_id)
+        secret = unseal(self._ring, row["kid"], factor, row["secret"]) if row["made_today"] else None
         if secret is None or (wanted.secret and not hmac.compare_digest(secret, wanted.secret)):
             raise IdempotencyConflict
         return secret
@@ -120,7 +121,7 @@ class SecondFactors:
     async def _insert(self, connection: Connection, wanted: FactorWanted, new: "_New") -> Row:
         who, kid = (wanted.app_id, wanted.user_id), newest_kid(self._ring)
         await connection.execute(SQL.drop_unconfirmed_factors, *who, new.id)
-        sealed = seal(self._ring, kid, new.id, new.secret)
+        sealed = seal(self._ring, kid, FactorOf(new.id, wanted.user_id), new.secret)
         row = await connection.fetchrow(SQL.create_factor, *who, new.id, kid, sealed, new.step, MOST_FACTORS)
         if row is None:
             message = f"has {MOST_FACTORS} second factors already"
@@ -146,6 +147,11 @@ def _new(wanted: FactorWanted, factor_id: UUID, now_seconds: float) -> _New:
     if step is None:
         raise SecondFactorInvalid
     return _New(factor_id, secret, step)
+
+
+def _is_guess(row: Row, step: int) -> bool:
+    """Say whether a code of a confirmed factor still opens a challenge: here nobody counts the guesses at it."""
+    return row["confirmed_at"] is not None and bool(step > row["last_step"])
 
 
 def factor_view(row: Row) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 -- name: lock_holder
 -- Locked before their factors and challenges, as the deletion of a user does; together with it, tries of one user are counted one by one.
-SELECT u.id, magiclink.user_bar(u) AS bar, extract(epoch FROM now())::float8 AS now_seconds
+SELECT u.id, magiclink.user_bar(u) AS holder_bar, u.status_reason AS holder_status_reason,
+       u.suspended_until AS holder_suspended_until, extract(epoch FROM now())::float8 AS now_seconds
 FROM magiclink.users u
 WHERE u.app_id = $1 AND u.id = $2
 FOR NO KEY UPDATE
@@ -67,7 +68,7 @@ SELECT EXISTS (
 SELECT id, kid, expires_at FROM magiclink.trusted_devices WHERE app_id = $1 AND id = $2 AND revoked_at IS NULL AND now() < expires_at
 
 -- name: open_challenge
--- One a link, and one an attempt ($1) where there is no link. Whoever is second gets the first one's.
+-- One a link and opener, as their sessions are, and one an attempt ($1) where there is no link. Whoever is second gets the first one's.
 INSERT INTO magiclink.challenges (id, kid, app_id, user_id, link_id, login, expires_at)
 SELECT $1, $2, u.app_id, u.id, $5, $6, now() + make_interval(secs => $7)
 FROM magiclink.users u
@@ -77,14 +78,14 @@ ON CONFLICT DO NOTHING
 -- name: find_challenge
 SELECT id, kid, expires_at
 FROM magiclink.challenges
-WHERE app_id = $1 AND CASE WHEN $3::uuid IS NULL THEN id = $2 ELSE link_id = $3 END AND user_id = $4
+WHERE app_id = $1 AND CASE WHEN $3::uuid IS NULL THEN id = $2 ELSE link_id = $3 AND login ->> 'opener' = $5 END AND user_id = $4
 
 -- name: challenged_user
 SELECT user_id FROM magiclink.challenges WHERE app_id = $1 AND id = $2 AND kid = $3
 
 -- name: count_try
 -- A try is counted before it is compared, durably: of the challenge (five) and of its user's last 24 hours (the app's limit for typed codes);
--- right ones do not count against the day. Asking again with the same attempt is the same guess and counts once. The user is locked by then.
+-- right ones do not count against the day. The same guess ($5) asked again counts once. The user is locked by then.
 -- `mine`: this attempt has done the challenge before and lost the answer.
 WITH spent AS (
     SELECT coalesce(sum(c.tries - CASE WHEN c.done_at IS NULL THEN 0 ELSE 1 END), 0) AS tries
@@ -92,14 +93,14 @@ WITH spent AS (
     WHERE c.app_id = $1 AND c.user_id = $4 AND c.created_at > now() - interval '1 day'
 )
 UPDATE magiclink.challenges c
-SET tries = c.tries + CASE WHEN c.attempt IS NOT DISTINCT FROM $3 THEN 0 ELSE 1 END, attempt = $3
+SET tries = c.tries + CASE WHEN c.done_by = $3 OR c.attempt = $5 THEN 0 ELSE 1 END, attempt = $5
 FROM magiclink.apps a, spent
 WHERE c.app_id = $1 AND c.id = $2 AND a.id = $1
   AND (
       c.done_by = $3
       OR (
           c.done_at IS NULL AND now() < c.expires_at
-          AND (c.attempt IS NOT DISTINCT FROM $3 OR (c.tries < 5 AND spent.tries < a.passcode_tries_per_day))
+          AND (c.attempt IS NOT DISTINCT FROM $5 OR (c.tries < 5 AND spent.tries < a.passcode_tries_per_day))
       )
   )
 RETURNING c.id, c.kid, c.app_id, c.user_id, c.link_id, c.login, c.done_at, c.done_by IS NOT DISTINCT FROM $3 AS mine,

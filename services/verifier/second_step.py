@@ -13,7 +13,7 @@ from typing import Any
 
 from services.verifier.attempt import Attempt
 from services.verifier.challenges import Challenges, Matched, TypedCode
-from services.verifier.login import Login, application_unknown, proven_by_link
+from services.verifier.login import Login, proven_by_link
 from services.verifier.login_policy import check_standing
 from services.verifier.proof import Asked, LoginWanted, Proven
 from services.verifier.store import VerifierStore
@@ -51,10 +51,11 @@ class SecondStep:
         matched = await self.challenges.match(step.typed)
         wanted = step.anew(LoginWanted.of_stored(matched.row["login"]))
         proven = await self._first_proof(matched, step.request_id)
+        registration = await self.login.find_registration(proven, wanted)
         if not matched.replayed:
-            check_standing(proven, await self._registration(proven, wanted))
+            check_standing(proven, registration)
         done = await self.challenges.close(matched, trust_device=step.trust_device)
-        body = await self.login.finish(_with_code(proven, done), wanted)
+        body = await self.login.finish(_with_code(proven, done), wanted, registration)
         trust = await self.devices.find(done["app_id"], done["id"])
         body["trust_token"] = None if trust is None else trust.token
         body["trust_expires_at"] = None if trust is None else trust.expires_at
@@ -81,17 +82,6 @@ class SecondStep:
         link = LinkRef(challenge["kid"], challenge["link_id"])
         attempt = Attempt(link, matched.attempt_id, challenge["app_id"], "api", request_id)
         return (await self.store.look([attempt])).get(matched.attempt_id)
-
-    async def _registration(self, proven: Proven, wanted: LoginWanted) -> Row | None:
-        if wanted.application_id is None:
-            return None
-        row = proven.row
-        found = await self.login.sessions.find_registration(
-            row["login_app"], wanted.application_id, row["holder_id"]
-        )
-        if found is None:
-            raise application_unknown()
-        return found
 
 
 def _with_code(proven: Proven, challenge: Row) -> Proven:

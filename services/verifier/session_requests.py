@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from services.verifier.login_requests import Id, Seconds, StrictModel, Text, own_claims
+from services.verifier.login_requests import Id, Seconds, StrictModel, Text, TokenOrJwt, own_claims
 from shared.links import AskerInfo, MiddlingObject, SmallObject
 
 MOST_FACTORS = 10
@@ -53,7 +53,7 @@ class AuthenticateRequest(StrictModel):
     """The body of `POST /v1/sessions/authenticate`."""
 
     session_token: Text | None = None
-    jwt: Text | None = None
+    jwt: TokenOrJwt | None = None
     """A JWT of the session, also a late one: it is the session that lives or does not."""
     expires_in_seconds: Seconds | None = None
     """The session lives so long from now on, if that is longer."""
@@ -91,7 +91,7 @@ class RevokeRequest(StrictModel):
 
     session_id: Id | None = None
     session_token: Text | None = None
-    jwt: Text | None = None
+    jwt: TokenOrJwt | None = None
     refresh_token: Text | None = None
     user_id: Id | None = None
     application_id: Id | None = None
@@ -108,7 +108,7 @@ class RevokeRequest(StrictModel):
 class IntrospectRequest(StrictModel):
     """The body of `POST /v1/jwts/introspect`."""
 
-    jwt: Annotated[str, Field(min_length=1, max_length=16_384)]
+    jwt: TokenOrJwt
 
 
 class SessionQuery(BaseModel):

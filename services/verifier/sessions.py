@@ -6,6 +6,7 @@ stored signs anybody in: its tokens are derived (session_tokens).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,8 @@ from shared.sql_blocks import SqlBlocks
 
 SQL = SqlBlocks(Path(__file__).parent / "sessions.sql")
 MOST_LISTED = 1_000
+PROOF_TIME = timedelta(hours=1)
+"""How long after a proof its session can be started: as long as an outage may keep its winner waiting."""
 _REVOKED_A_STEP = 500
 
 
@@ -46,14 +49,15 @@ class Sessions:
     ) -> tuple[Row, dict[str, Any]]:
         """Start the session that a proof asks for, or extend the one it names; return it, and what changed of the user by that.
 
-        Raises what bars the user, and `LinkRevoked` for one who was deleted meanwhile.
+        Raises what bars the user, `LinkRevoked` for one who was deleted meanwhile, `SessionInvalid` when the session of this proof is over,
+        or the proof too old to open one.
         """
         if session.extends is not None:
             extended = await self._extend(proven, session, session.extends)
             # One that ended since the caller was asked: what was proven stands, so they get a session of its own.
             if extended is not None:
                 return extended, {}
-        started = await self._start(proven, wanted, session)
+        started = None if _is_late(proven) else await self._start(proven, wanted, session)
         if started is None:
             return await self._find_started(proven), {}
         self._bell.ring()
@@ -73,7 +77,7 @@ class Sessions:
         if not row["lives"]:
             raise SessionInvalid
         if row["holder_bar"]:
-            raise barred(row["holder_bar"])
+            raise barred(row)
         return row
 
     async def list_live(self, app_id: UUID, user_id: UUID) -> Sequence[Row]:
@@ -104,7 +108,7 @@ class Sessions:
                 SQL.touch_session, app_id, session_id, *_merged(touch.claims), touch.expires_in_seconds
             )
         except asyncpg.CheckViolationError:
-            raise _claims_too_large() from None
+            raise _claims_too_large("claims") from None
         if row is None:
             await self.find_live(app_id, session_id)  # says why not
             raise Unavailable("the session is being changed", retry_after_seconds=1)
@@ -164,26 +168,34 @@ class Sessions:
         app_id, user_id = proven.row["login_app"], proven.row["holder_id"]
         found: Row | None = await self._pool.fetchrow(SQL.find_session, app_id, self._id(proven))
         if found is not None and found["user_id"] == user_id:
+            # Who was signed out is not signed in again by asking again: a JWT would say so to whoever looks no further.
+            if not found["lives"]:
+                raise SessionInvalid
             return found
         holder = await self.find_holder(app_id, user_id)
         if holder is None:
             raise LinkRevoked
         if holder["holder_bar"]:
-            raise barred(holder["holder_bar"])
+            raise barred(holder)
+        if _is_late(proven):
+            raise SessionInvalid
         raise Unavailable("the session is being started", retry_after_seconds=1)
 
     async def _extend(self, proven: Proven, session: SessionWanted, session_id: UUID) -> Row | None:
         row = proven.row
-        extended: Row | None = await self._pool.fetchrow(
-            SQL.extend_session,
-            row["login_app"],
-            session_id,
-            row["holder_id"],
-            list(proven.factors),
-            *_merged(session.claims),
-            session.expires_in_seconds,
-            session.refresh,
-        )
+        try:
+            extended: Row | None = await self._pool.fetchrow(
+                SQL.extend_session,
+                row["login_app"],
+                session_id,
+                row["holder_id"],
+                list(proven.factors),
+                *_merged(session.claims),
+                session.expires_in_seconds,
+                session.refresh,
+            )
+        except asyncpg.CheckViolationError:
+            raise _claims_too_large("session.claims") from None
         return extended
 
     def _id(self, proven: Proven) -> UUID:
@@ -192,13 +204,22 @@ class Sessions:
         return self.tokens.id_of_link(proven.link, proven.asked.opener)
 
 
+def _is_late(proven: Proven) -> bool:
+    """Say whether a proof is too old to open a session, though it is its winner who asks again.
+
+    Else a link of long ago would open a second one, once the first is over and swept.
+    """
+    shown_at: datetime = proven.told_at or proven.at
+    return bool(proven.row["looked_at"] - shown_at > PROOF_TIME)
+
+
 def _merged(claims: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the claims to set and those to take away."""
     kept = {name: value for name, value in claims.items() if value is not None}
     return kept, [name for name, value in claims.items() if value is None]
 
 
-def _claims_too_large() -> Invalid:
+def _claims_too_large(field_name: str) -> Invalid:
     return Invalid(
-        [FieldProblem("claims", "too_large", "with those that the session has they take more than 16 KB")]
+        [FieldProblem(field_name, "too_large", "with those that the session has they take more than 16 KB")]
     )

@@ -64,4 +64,5 @@ class Polled(Redeemed):
 
     status: Literal["issued", "consumed", "expired", "revoked", "superseded"]
     user: shapes.User | Absent = None  # type: ignore[assignment]
+    state: Annotated[Any, Field(description="As it was given.")] = None
     metadata: dict[str, Any] | Absent = None  # type: ignore[assignment]

@@ -49,9 +49,10 @@ _BARS: Mapping[str, type[Refusal]] = {
 }
 
 
-def barred(bar: str, holder: Row | None = None) -> Refusal:
-    """Return the refusal that `magiclink.user_bar` means. A suspension says why and until when, of a row that has its `holder`."""
-    if bar != "suspended" or holder is None:
+def barred(holder: Row) -> Refusal:
+    """Return the refusal that the `holder_bar` of a row means (`magiclink.user_bar`). A suspension says why and until when."""
+    bar = holder["holder_bar"]
+    if bar != "suspended":
         return _BARS[bar]()
     names = ("status_reason", "suspended_until")
     return UserSuspended(members={name: holder[f"holder_{name}"] for name in names})
@@ -78,7 +79,7 @@ class Verdict:
         if self.state == "redeemed" and self.row is not None:
             return Redeemed(self.row, self.replayed)
         if self.state == "barred" and self.row is not None:
-            raise barred(self.row["holder_bar"], self.row)
+            raise barred(self.row)
         raise REFUSALS[self.state]
 
 
@@ -94,20 +95,21 @@ def judge(row: Row | None, attempt: Attempt) -> Verdict | None:
     """
     if row is None:
         return Verdict("unknown", None)
-    mine = row["consumed_by"] == attempt.attempt_id
-    state = _ended(row, mine=mine) or _shut(row, attempt)
+    state = _ended(row, attempt) or _shut(row, attempt)
     return Verdict(state, row, replayed=state == "redeemed") if state else None
 
 
-def _ended(row: Row, *, mine: bool) -> State | None:
+def _ended(row: Row, attempt: Attempt) -> State | None:
     """Say what ended the link for good."""
     # Revocation may come after consumption and then wins: a revoked link has nothing more to give. And a user who was deleted
     # meanwhile cannot be signed in.
     if row["revoked_at"] is not None or row["found_user"] is None:
         return "revoked"
+    if row["consumed_at"] is not None and row["consumed_by"] != attempt.attempt_id:
+        return "consumed"
     if row["consumed_at"] is not None:
-        # Whoever was barred since then is not told who they are; once the bar is lifted they may ask again.
-        return ("barred" if row["holder_bar"] else "redeemed") if mine else "consumed"
+        # Whoever was barred since then is not told who they are; once the bar is lifted they may ask again, on the terms of the first time.
+        return "barred" if row["holder_bar"] else unmet(row, attempt.terms, attempt.via) or "redeemed"
     return "superseded" if row["status"] == "superseded" else None
 
 

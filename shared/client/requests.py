@@ -50,13 +50,23 @@ class SendRequest(TypedDict, total=False):
 
 
 class PasscodeHolder(TypedDict, total=False):
-    """Whose passcode it is: one of `link_id`, `user_id`, `email`, `phone`; none where the app's passcodes stand alone."""
+    """Whose passcode it is: one of `link_id`, `user_id`, `email`, `phone`; none where the app's passcodes stand alone.
+
+    And what else to ask for, as `verify_link` does.
+    """
 
     link_id: str
     user_id: str
     email: str
     phone: str
-    channel: Literal["email", "sms", "whatsapp"]
+    channel: Literal["email", "sms", "whatsapp", "phone"]
+    session: Mapping[str, Any]
+    application_id: str
+    jwt_claims: Mapping[str, Any]
+    code_verifier: str
+    trust_token: str
+    client: Mapping[str, Any]
+    match_client: Mapping[str, bool]
 
 
 class UserFields(TypedDict, total=False):

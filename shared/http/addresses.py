@@ -1,7 +1,11 @@
 """The client's address, through proxies that are trusted and no others."""
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from ipaddress import IPv4Network, IPv6Network, ip_address
+
+asking_address: ContextVar[str | None] = ContextVar("magiclink_asking_address", default=None)
+"""Whose request is being answered. A service that asks another on the way tells it on as `X-Forwarded-For`."""
 
 
 def client_address(

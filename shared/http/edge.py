@@ -12,15 +12,16 @@ from ipaddress import IPv4Network, IPv6Network
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from shared.api_keys import ApiKeys
 from shared.cache import Cache
 from shared.clock import monotonic
 from shared.errors import InternalFault, NotFound, Unavailable
-from shared.http.addresses import client_address
+from shared.http.addresses import asking_address, client_address
 from shared.http.problems import as_refusal, problem_response
-from shared.http.routes import ApiKey, Call, Route
+from shared.http.routes import ApiKey, Call, RefusalView, Route
 from shared.limits import FailOpenBucket
 from shared.log import REQUEST_ID
 from shared.metrics import HTTP_SECONDS
@@ -41,9 +42,11 @@ class Edge:
     request_timeout_seconds: float
     trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
 
-    def application(self, routes: Sequence[Route]) -> web.Application:
-        """Build the aiohttp application that serves these routes."""
-        app = web.Application(middlewares=[_unmatched])
+    def application(
+        self, routes: Sequence[Route], unmatched_view: RefusalView | None = None
+    ) -> web.Application:
+        """Build the aiohttp application that serves these routes. `unmatched_view` answers 404 to what none of them takes."""
+        app = web.Application(middlewares=[_unmatched(unmatched_view)])
         for route in routes:
             app.router.add_route(route.method, route.path, self.around(route))
         return app
@@ -71,6 +74,7 @@ class Edge:
 
     async def _answer(self, route: Route, request: web.Request, request_id: str) -> web.StreamResponse:
         address = client_address(request.remote, request.headers.get("X-Forwarded-For"), self.trusted_proxies)
+        asking_address.set(address)
         await self.address_limit.take(address, route.tokens)
         caller = None
         if isinstance(route.auth, ApiKey):
@@ -79,7 +83,8 @@ class Edge:
             caller = await self.api_keys.check(
                 request.headers.get("Authorization"), request.headers.get("Magiclink-App")
             )
-            await self.key_limit.take(str(caller.key_id), route.tokens)
+            # With its app: a key that acts for many (`apps:act`) shall not lose all of them to a flood at one.
+            await self.key_limit.take(f"{caller.key_id}:{caller.app_id}", route.tokens)
             if route.auth.scope is not None:
                 caller.require(route.auth.scope)
         return await route.handler(Call(request, request_id, address, caller, route.max_body_bytes))
@@ -123,20 +128,30 @@ def _report(route: Route, request: web.Request, response: web.StreamResponse, se
     )
 
 
-@web.middleware
-async def _unmatched(request: web.Request, handler: WebHandler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
-        request_id = _request_id(request)
-        if error.status == 404:
-            response = problem_response(request, NotFound("no such route"), request_id)
-            response.headers["X-Request-Id"] = request_id
-            return response
-        allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-        return web.json_response(
-            {"type": "about:blank", "title": error.reason, "status": error.status, "code": "http_error"},
-            status=error.status,
-            content_type="application/problem+json",
-            headers={**allowed, "X-Request-Id": request_id},
-        )
+def _unmatched(view: RefusalView | None) -> Middleware:
+    @web.middleware
+    async def answer(request: web.Request, handler: WebHandler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            return _unmatched_response(request, error, view)
+
+    return answer
+
+
+def _unmatched_response(
+    request: web.Request, error: web.HTTPException, view: RefusalView | None
+) -> web.StreamResponse:
+    request_id = _request_id(request)
+    # Who has words of their own has them for 404 alone, which RFC 9110 §15.5.5 lets stand for a method that is not there as well.
+    if error.status == 404 or (error.status == 405 and view is not None):
+        response = (view or problem_response)(request, NotFound("no such route"), request_id)
+        response.headers["X-Request-Id"] = request_id
+        return response
+    allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    return web.json_response(
+        {"type": "about:blank", "title": error.reason, "status": error.status, "code": "http_error"},
+        status=error.status,
+        content_type="application/problem+json",
+        headers={**allowed, "X-Request-Id": request_id},
+    )

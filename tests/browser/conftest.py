@@ -13,6 +13,7 @@ from playwright.async_api import Browser, async_playwright, expect
 from services.dev import dev_file
 from services.dev.demo_app import DemoApp
 from services.dev.launcher import EXAMPLE_SITE
+from services.dev.plan import Plan
 from tests.browser.visitor import Visitor, visiting
 from tests.clusters import House, running_house
 
@@ -47,8 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    """A cluster with the example site beside it."""
-    async with running_house(tmp_path_factory.mktemp("browser")) as house:
+    """A cluster with the example site beside it, and compat."""
+    async with running_house(tmp_path_factory.mktemp("browser"), Plan(compats=1)) as house:
         cluster = house.cluster
         dev = dev_file.describe(cluster, DemoApp(house.app_id, house.api_key))
         path = dev_file.write(cluster.data_dir, dev)

@@ -7,17 +7,15 @@ folder that SCREENSHOTS names, for people who want to look.
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Page, ViewportSize, expect
 
 from tests.browser.conftest import Visit
+from tests.browser.readable import MEASURE, SIZES, Scheme, assert_readable
 from tests.browser.steps import button, make_link, new_address
 from tests.clusters import House
-
-Scheme = Literal["light", "dark"]
 
 HEADINGS = {
     "confirm": "Sign in to Demo",
@@ -35,7 +33,6 @@ HEADINGS = {
     "invalid": "This link is not valid",
     "done": "Done",
 }
-SIZES = {"phone": ViewportSize(width=320, height=640), "desktop": ViewportSize(width=1280, height=800)}
 LATE = "expires_at = now() - interval '1 second'"
 LINKS: dict[str, dict[str, Any]] = {
     "verify": {"type": "verify_identifier"},
@@ -52,19 +49,6 @@ LINKS: dict[str, dict[str, Any]] = {
 # The page's button is pressed; then there is this one.
 PRESSED = {"again": "Yes, sign me in", "renewed": "", "done": ""}
 
-# WCAG 2.1: targets of at least 44 px (2.5.5), no sideways scrolling at 320 px (1.4.10). Contrast is axe's.
-MEASURE = """() => {
-  const targets = [...document.querySelectorAll('button, a')];
-  const ground = getComputedStyle(document.body).backgroundColor.match(/[\\d.]+/g).slice(0, 3).map(Number);
-  return {
-    target: Math.min(...targets.map((element) => element.getBoundingClientRect().height), 1000),
-    wider: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    dark: Math.max(...ground) < 100,
-    direction: getComputedStyle(document.querySelector('h1')).direction,
-  };
-}"""
-AXE = Axe()
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 ASKER = {
     "ip": "203.0.113.7",
     "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
@@ -111,14 +95,7 @@ class Screen:
 async def assert_good(page: Page, name: str, scheme: Scheme, locale: str) -> None:
     if locale == "en":
         assert await page.get_by_role("heading").inner_text() == HEADINGS[name]
-    assert await page.get_by_role("heading").count() == 1
-    found: dict[str, Any] = await page.evaluate(MEASURE)
-    assert found["dark"] == (scheme == "dark")
-    assert found["target"] >= 44
-    assert found["wider"] <= 0
-    assert found["direction"] == ("rtl" if locale == "ar" else "ltr")
-    checked = await AXE.run(page, options=RULES)
-    assert checked.violations_count == 0, f"{name}: {checked.generate_report()}"
+    await assert_readable(page, name, scheme, "rtl" if locale == "ar" else "ltr")
 
 
 @pytest.mark.parametrize("locale", ["en", "ar"])

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from services.compat.presets import PRESETS
+from services.dev.vendor_apps import Site
 from tests.clusters import House
 
 
@@ -34,9 +36,18 @@ class VendorHouse(House):
         """Return the native app's id of a vendor's demo app."""
         connection = await self.database()
         try:
-            return str(await connection.fetchval("SELECT id FROM magiclink.apps WHERE vendor = $1", vendor))
+            demo = "SELECT id FROM magiclink.apps WHERE vendor = $1 AND vendor_id = $2"
+            return str(await connection.fetchval(demo, vendor, self.vendors[vendor][PRESETS[vendor].id_name]))
         finally:
             await connection.close()
+
+    async def another(self, vendor: str, vendor_id: str | None = None) -> dict[str, str]:
+        """Make a second app of a vendor, as another customer of theirs has it; return what its SDK is given."""
+        preset = PRESETS[vendor]
+        vendor_id = vendor_id or preset.new_id()
+        place = Site(self.site_url, self.compat_url).place(vendor)
+        made = await self.new_app(**preset.app(vendor, vendor_id, place))
+        return {preset.id_name: vendor_id, preset.key_name: made.api_key}
 
     async def change_app(self, vendor: str, **settings: Any) -> None:
         """Change settings of a vendor's app through the native API, at once everywhere."""

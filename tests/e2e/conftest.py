@@ -10,5 +10,5 @@ from tests.clusters import House, running_house
 
 @pytest.fixture(scope="session")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    async with running_house(tmp_path_factory.mktemp("e2e"), Plan(verifiers=2)) as house:
+    async with running_house(tmp_path_factory.mktemp("e2e"), Plan(verifiers=2, compats=1)) as house:
         yield house

@@ -95,6 +95,8 @@ class ApplicationsApi:
         account = await self.tenants.of_key(call, ENDPOINT)
         path = f"/v1/applications/{call.path_id()}"
         if call.request.query.get("hardDelete") == "true":
+            # Read first: to the native client a DELETE of what is not there is done.
+            await account.native.issuer("GET", path)
             await account.native.issuer("DELETE", path)
         else:
             await account.native.issuer("PATCH", path, {"active": False})

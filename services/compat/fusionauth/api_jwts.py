@@ -2,19 +2,21 @@
 
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import jwt as pyjwt
 from aiohttp import web
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from services.compat.accounts import Account
 from services.compat.fusionauth import api_logins as logins
 from services.compat.fusionauth.bodies import Refresh
 from services.compat.fusionauth.errors import invalid, refusal_view, translated
-from services.compat.fusionauth.public_keys import for_every_parser, native_keys, pem
 from services.compat.fusionauth.tenants import Tenants
+from services.compat.headers import bearer
 from services.compat.native import NativeRefusal
 from services.compat.parts import CompatParts
+from services.compat.public_keys import for_every_parser, native_keys
 from shared.errors import NotFound, Unauthorized
 from shared.http.routes import Call, Public, Route, json_response
 
@@ -39,7 +41,7 @@ class JwtsApi:
 
     async def validate(self, call: Call) -> web.Response:
         """Say what a JWT of ours says, that is neither late nor of a session that is over."""
-        text = _bearer(call) or call.request.cookies.get(logins.ACCESS_COOKIE)
+        text = bearer(call, ("bearer", "jwt")) or call.request.cookies.get(logins.ACCESS_COOKIE)
         if not text:
             raise Unauthorized
         account = await self.tenants.of_nobody(call, audience_of(text))
@@ -50,6 +52,7 @@ class JwtsApi:
 
     async def refresh(self, call: Call) -> web.Response:
         """Sign a new JWT for a refresh token, which is exchanged for a new one where the tenant has it so."""
+        self.parts.refuse_other_sites(call)
         asked = await call.body(Refresh)
         token = asked.refresh_token or call.request.cookies.get(logins.REFRESH_COOKIE)
         if not token:
@@ -64,17 +67,17 @@ class JwtsApi:
             signing = logins.sign_jwt(account, answer, registration, asked.time_to_live_in_seconds)
             return logins.Done(answer, await translated(signing, {"ttl_seconds": "timeToLiveInSeconds"}))
 
-        done = await self.parts.attempts.redeem(account.app.id, token, ask)
+        # A token that is not used up by its use needs no attempt to go on with.
+        done = await (self.parts.attempts.redeem(account.app.id, token, ask) if rotate else ask(str(uuid4())))
         response = json_response(_refreshed(done))
-        secure = self.parts.public_url.startswith("https://")
-        logins.set_cookies(response, account.app, done, secure=secure)
+        logins.set_cookies(response, account.app, done, secure=self.parts.is_https)
         return response
 
     async def public_key(self, call: Call) -> web.Response:
         """Tell public keys as PEM: all, one by `kid`, or an application's by `applicationId`."""
-        keys, query = await native_keys(self.parts.native), call.request.query
+        keys, query = await self._keys(), call.request.query
         if "kid" in query:
-            return json_response({"publicKey": pem(_first(keys, "kid", query["kid"]))})
+            return json_response({"publicKey": _pem(_first(keys, "kid", query["kid"]))})
         if "applicationId" in query:
             application_id = _uuid(query["applicationId"])
             account = (
@@ -85,14 +88,16 @@ class JwtsApi:
             if account is None:
                 raise NotFound
             return json_response(
-                {"publicKey": pem(_first(keys, "alg", account.app.settings["jwt_algorithm"]))}
+                {"publicKey": _pem(_first(keys, "alg", account.app.settings["jwt_algorithm"]))}
             )
-        return json_response({"publicKeys": {key["kid"]: pem(key) for key in keys}})
+        return json_response({"publicKeys": {key["kid"]: _pem(key) for key in keys}})
 
     async def key_set(self, _call: Call) -> web.Response:
         """Tell the public keys as a JWKS (RFC 7517)."""
-        keys = await native_keys(self.parts.native)
-        return json_response({"keys": [for_every_parser(key) for key in keys]})
+        return json_response({"keys": for_every_parser(await self._keys())})
+
+    async def _keys(self) -> list[dict[str, Any]]:
+        return await native_keys(self.parts.native.with_key(self.parts.native.own_key))
 
 
 def audience_of(text: str) -> UUID | None:
@@ -126,9 +131,10 @@ def _refreshed(done: logins.Done) -> dict[str, Any]:
     }
 
 
-def _bearer(call: Call) -> str | None:
-    scheme, _, text = call.request.headers.get("Authorization", "").partition(" ")
-    return text.strip() if scheme.lower() in ("bearer", "jwt") else None
+def _pem(key: dict[str, Any]) -> str:
+    """Return a key as PEM (RFC 7468 §13)."""
+    public = pyjwt.PyJWK(key).key
+    return str(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
 
 
 def _first(keys: list[dict[str, Any]], member: str, value: str) -> dict[str, Any]:

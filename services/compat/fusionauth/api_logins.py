@@ -13,6 +13,7 @@ from aiohttp import web
 from services.compat.accounts import Account, VendorApp
 from services.compat.fusionauth import shapes
 from services.compat.fusionauth.bodies import Device, Proof
+from services.compat.headers import browser_client
 from services.compat.native import NativeRefusal
 from shared.http.routes import Call, json_response
 
@@ -22,6 +23,7 @@ REFRESH_COOKIE: Final = "refresh_token"
 NAMES: Final[Mapping[str, str]] = {
     "client.ip": "ipAddress",
     "client": "ipAddress",
+    "session": "metaData.device",
     "application_id": "applicationId",
     "passcode": "code",
     "challenge": "twoFactorId",
@@ -45,13 +47,12 @@ class Done:
 
 def wanted(call: Call, asked: Proof, application: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return what a native redemption is asked for. The JWT is signed apart, once its user is known."""
-    agent = call.request.headers.get("User-Agent")
-    client = {"ip": asked.ip_address or call.address, "user_agent": agent and agent[:512]}
+    told = {"ip": asked.ip_address} if asked.ip_address else {}
     device = asked.meta_data.device if asked.meta_data else None
     return shapes.without_nulls(
         {
             "application_id": application and application["id"],
-            "client": shapes.without_nulls(client),
+            "client": {**browser_client(call), **told},
             "jwt": False,
             "session": None if asked.no_jwt else session_wanted(application, device),
         }

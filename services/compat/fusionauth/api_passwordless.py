@@ -79,6 +79,8 @@ class PasswordlessApi:
 
     async def login(self, call: Call) -> web.Response:
         """Log in with a code."""
+        # The answer sets cookies: another site's page shall sign nobody in to an account of its own (login CSRF).
+        self.parts.refuse_other_sites(call)
         asked = await call.body(Login)
         account = await self.tenants.of_nobody(call, asked.application_id)
         application = await self.tenants.application(account, asked.application_id)
@@ -106,11 +108,7 @@ class PasswordlessApi:
                 raise NotFound from None
             raise
         registered = application is None or done.answer.get("registration") is not None
-        return await logins.login_response(account, done, registered=registered, secure=self._secure)
-
-    @property
-    def _secure(self) -> bool:
-        return self.parts.public_url.startswith("https://")
+        return await logins.login_response(account, done, registered=registered, secure=self.parts.is_https)
 
     async def _issue(self, account: Account, asked: Start, user_id: str, channel: str = "none") -> Any:
         state = asked.state or {}

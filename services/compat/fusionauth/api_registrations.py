@@ -96,7 +96,10 @@ class RegistrationsApi:
     async def delete(self, call: Call) -> web.Response:
         """Delete a registration."""
         account = await self.tenants.of_key(call, ENDPOINT)
-        await account.native.issuer("DELETE", await self._path(account, call, call.path_id("application_id")))
+        path = await self._path(account, call, call.path_id("application_id"))
+        # Read first: to the native client a DELETE of what is not there is done.
+        await account.native.issuer("GET", path)
+        await account.native.issuer("DELETE", path)
         return web.Response(status=200)
 
     async def _patched(self, call: Call, before: Mapping[str, Any]) -> web.Response:

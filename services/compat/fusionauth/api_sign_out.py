@@ -14,6 +14,7 @@ from services.compat.fusionauth.errors import refusal_view
 from services.compat.fusionauth.people import user_of_id
 from services.compat.fusionauth.tenants import Tenants
 from services.compat.native import NativeRefusal
+from services.compat.parts import CompatParts
 from shared.errors import FieldProblem, Invalid, NotFound
 from shared.http.routes import Call, Delegated, Public, Route, json_response, validate
 
@@ -26,6 +27,7 @@ _TOKEN = Public("the refresh token is the proof, checked by the native API")
 class SignOutApi:
     """The handlers, and what they need."""
 
+    parts: CompatParts
     tenants: Tenants
 
     def routes(self) -> list[Route]:
@@ -81,6 +83,7 @@ class SignOutApi:
 
     async def logout(self, call: Call) -> web.Response:
         """Revoke the refresh token that is given, or the cookie's; with `global` all of its user. Clears the cookies."""
+        self.parts.refuse_other_sites(call)
         query = dict(call.request.query)
         if query or not call.request.can_read_body:
             asked = Logout(

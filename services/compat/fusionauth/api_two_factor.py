@@ -52,6 +52,7 @@ class TwoFactorApi:
 
     async def login(self, call: Call) -> web.Response:
         """Complete a login that waits for its second factor."""
+        self.parts.refuse_other_sites(call)
         asked = await call.body(TwoFactorLogin)
         account = await self.tenants.of_nobody(call, asked.application_id)
         application = await self.tenants.application(account, asked.application_id)
@@ -75,7 +76,7 @@ class TwoFactorApi:
                 raise
             return response
         registered = application is None or done.answer.get("registration") is not None
-        return await logins.login_response(account, done, registered=registered, secure=self._secure)
+        return await logins.login_response(account, done, registered=registered, secure=self.parts.is_https)
 
     async def start(self, call: Call) -> web.Response:
         """Ask for a second factor without a login before it."""
@@ -135,10 +136,6 @@ class TwoFactorApi:
         path = f"/v1/users/{user['id']}/second-factors/{segment(asked.method_id)}"
         await verifier("DELETE", path)
         return web.Response(status=200)
-
-    @property
-    def _secure(self) -> bool:
-        return self.parts.public_url.startswith("https://")
 
 
 async def _who(account: Account, asked: TwoFactorStart) -> dict[str, Any]:

@@ -74,8 +74,9 @@ class UsersApi:
         account = await self.tenants.of_key(call, ENDPOINT)
         user = await self._named(account, call)
         if call.request.query.get("reactivate") == "true":
-            return await self._patched(account, user, {"status": "active"})
-        fields = replaced_fields(_user_of(await call.body(Whole)))
+            # What else keeps the user out stays: an action is cancelled by itself.
+            return await self._patched(account, user, {} if shapes.is_active(user) else {"status": "active"})
+        fields = replaced_fields(_user_of(await call.body(Whole)), user)
         return await self._patched(account, user, fields)
 
     async def change(self, call: Call) -> web.Response:
@@ -139,8 +140,10 @@ class UsersApi:
         return await user_of_id(account.native, call.request.match_info["user_id"])
 
     async def _patched(self, account: Account, user: dict[str, Any], fields: dict[str, Any]) -> web.Response:
-        patching = account.native.issuer("PATCH", f"/v1/users/{user['id']}", fields)
-        return await user_response(account, await translated(patching, NAMES))
+        if fields:
+            patching = account.native.issuer("PATCH", f"/v1/users/{user['id']}", fields)
+            user = await translated(patching, NAMES)
+        return await user_response(account, user)
 
 
 async def make_user(account: Account, whole: Whole, user_id: str | None) -> dict[str, Any]:

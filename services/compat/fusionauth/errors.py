@@ -5,10 +5,10 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
+from services.compat.headers import retry_headers
 from services.compat.native import NativeRefusal
 from shared import errors
 from shared.errors import FieldProblem, Invalid, Refusal
-from shared.http.problems import refusal_headers
 from shared.http.routes import json_response
 
 Answer = TypeVar("Answer")
@@ -58,10 +58,9 @@ def refusal_view(_request: web.Request, refusal: Refusal, _request_id: str) -> w
     """Answer any refusal as FusionAuth would."""
     problems = problems_of(refusal)
     if problems is not None:
-        return json_response(errors_body(problems), 400, refusal_headers(refusal))
+        return json_response(errors_body(problems), 400, retry_headers(refusal))
     code = code_of(refusal)
-    headers = refusal_headers(refusal)
-    headers.pop("WWW-Authenticate", None)  # it speaks of Bearer, and FusionAuth's keys are sent bare
+    headers = retry_headers(refusal)
     if code in _PASSING:
         return json_response(
             errors_body([FieldProblem("", "Unavailable", "Nothing was changed. Try again.")]), 503, headers

@@ -14,9 +14,11 @@ from services.compat.accounts import Account
 from services.compat.fusionauth import api_logins as logins
 from services.compat.fusionauth.tenants import Tenants
 from services.compat.fusionauth.views import CONFIRM, PRIVATE_HEADERS, SIGNED_IN, Views
+from services.compat.headers import browser_client
 from services.compat.parts import CompatParts
-from shared.http.browsers import BrowserCookie, refuse_foreign
+from shared.http.browsers import BrowserCookie
 from shared.http.routes import Call, Public, Route
+from shared.public_ids import DEFAULT_FORMAT, parse_id
 from shared.redirects import RedirectPolicy, RedirectRefused, origin
 
 _PATH = "/oauth2/passwordless/{code}"
@@ -48,7 +50,7 @@ class Pages:
 
     async def press(self, call: Call) -> web.Response:
         """Redeem the code, write the cookies, and lead on to where the link leads."""
-        refuse_foreign(call.request.headers, origin(self.parts.public_url))
+        self.parts.refuse_other_sites(call)
         account = await self.tenants.of_nobody(call)
         done = await self._redeem(account, call)
         link, state = done.answer["link"], done.answer.get("state") or {}
@@ -57,16 +59,14 @@ class Pages:
             response = web.Response(status=303, headers={**PRIVATE_HEADERS, "Location": location})
         else:
             response = self.views.page(SIGNED_IN)
-        secure = self.parts.public_url.startswith("https://")
-        logins.set_cookies(response, account.app, done, secure=secure)
+        logins.set_cookies(response, account.app, done, secure=self.parts.is_https)
         return response
 
     async def _redeem(self, account: Account, call: Call) -> logins.Done:
         code = call.request.match_info["code"]
-        client = {"ip": call.address, "user_agent": call.request.headers.get("User-Agent", "")[:512]}
         first = {
             "passcode": code,
-            "client": client,
+            "client": browser_client(call),
             "jwt": False,
             "trust_token": call.request.cookies.get(logins.TRUST_COOKIE),
         }
@@ -75,9 +75,10 @@ class Pages:
             # The link says which application it is for. So it is redeemed first, and then the same attempt asks for its session.
             verify = account.native.verifier
             redeemed = await verify("POST", "/v1/passcodes/verify", first, key=key)
-            application_id = redeemed["link"]["metadata"].get("application_id")
-            application = await self.tenants.application(account, application_id)
-            wanted = {"application_id": application_id, "session": logins.session_wanted(application)}
+            # A link of the native API's may say anything there: what is no id names no application.
+            named = parse_id(DEFAULT_FORMAT, str(redeemed["link"]["metadata"].get("application_id")))
+            application = await self.tenants.application(account, named)
+            wanted = {"application_id": named and str(named), "session": logins.session_wanted(application)}
             second = {**first, **wanted}
             return await logins.finish(account, await verify("POST", "/v1/passcodes/verify", second, key=key))
 

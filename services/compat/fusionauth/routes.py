@@ -29,6 +29,6 @@ def fusionauth_routes(parts: CompatParts) -> list[Route]:
         *ApplicationsApi(tenants).routes(),
         *TenantsApi(parts.accounts, tenants).routes(),
         *JwtsApi(parts, tenants).routes(),
-        *SignOutApi(tenants).routes(),
+        *SignOutApi(parts, tenants).routes(),
         *Pages(parts, tenants, Views(), BrowserCookie(parts.public_url)).routes(),
     ]

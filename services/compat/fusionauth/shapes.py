@@ -66,7 +66,7 @@ def user(
             **names,
             "id": view["public_id"],
             "tenantId": app.vendor_id,
-            "active": view["status"] not in ("inactive", "pending"),
+            "active": is_active(view),
             "email": view["email"],
             "username": view["username"],
             "usernameStatus": "ACTIVE",
@@ -85,6 +85,11 @@ def user(
             "twoFactor": {"methods": [method(factor) for factor in factors], "recoveryCodes": []},
         }
     )
+
+
+def is_active(view: View) -> bool:
+    """Say whether a user is active for FusionAuth, where locks and actions are matters of their own."""
+    return view["status"] not in ("inactive", "pending")
 
 
 def _identities(view: View) -> list[dict[str, Any]]:

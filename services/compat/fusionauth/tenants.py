@@ -41,7 +41,7 @@ class Tenants:
         key = call.request.headers.get("Authorization", "").strip()
         if not key:
             raise Unauthorized
-        account = await self._accounts.of_key(VENDOR, key)
+        account = await self._accounts.of_key(VENDOR, key, holds_to_endpoints=True)
         # 1. A key may be limited to methods of endpoints; what is under an endpoint belongs to it.
         if not account.may_call(call.request.method, endpoint):
             raise Unauthorized

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from services.compat.fusionauth.bodies import User, given
 from services.compat.fusionauth.errors import invalid
-from services.compat.fusionauth.shapes import PROFILE, moment
+from services.compat.fusionauth.shapes import PROFILE, is_active, moment
 
 _PLAIN: Final[Mapping[str, str]] = {
     "email": "email",
@@ -43,15 +43,19 @@ def native_fields(user: User, before: Mapping[str, Any] | None = None) -> dict[s
         found["metadata"] = _merged(before["metadata"] if before else {}, said["data"] or {})
     if "expiry" in said:
         found["expires_at"] = _moment(said["expiry"])
-    if said.get("active") is not None:
+    if said.get("active") is not None and not (before and said["active"] == is_active(before)):
         found["status"] = "active" if said["active"] else "inactive"
     return found
 
 
-def replaced_fields(user: User) -> dict[str, Any]:
+def replaced_fields(user: User, before: Mapping[str, Any]) -> dict[str, Any]:
     """Return the native fields of a whole new user in an old one's place: what is not given is gone."""
     empty = {"email": None, "username": None, "phone": None, "expires_at": None}
-    return {**empty, **_EMPTY, **native_fields(user)}
+    found = native_fields(user)
+    # Who writes back what they read changes nothing: `active` of a suspended or locked user is true, and lifts nothing.
+    if user.active == is_active(before):
+        found.pop("status", None)
+    return {**empty, **_EMPTY, **found}
 
 
 def _merged(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

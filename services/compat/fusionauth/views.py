@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from services.compat.fusionauth.errors import STATUS, code_of
+from services.compat.headers import retry_headers
 from shared.errors import Refusal
-from shared.http.problems import refusal_headers
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _STYLE = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
@@ -95,5 +95,5 @@ class Views:
         words = _REFUSED.get(code, _OVER)
         fallback = 503 if words is _AGAIN else _FORBIDDEN if code in _REFUSED else 404
         response = self.page(words, STATUS.get(code, fallback))
-        response.headers.update(refusal_headers(refusal))
+        response.headers.update(retry_headers(refusal))
         return response

@@ -8,6 +8,7 @@ from pydantic import BaseModel, StrictStr
 
 from services.compat.accounts import Account
 from services.compat.attempts import Attempts
+from services.compat.headers import browser_client
 from services.compat.native import NativeRefusal
 from services.compat.passage import shapes
 from services.compat.passage.callers import Callers, browser_answer
@@ -64,7 +65,7 @@ class BrowserApi:
         body = {
             "token": text.secret,
             "user_id": await _its_user(account, text),
-            "client": _client(call),
+            "client": browser_client(call),
             "jwt": True,
             "session": _session(account),
         }
@@ -126,8 +127,3 @@ async def _its_user(account: Account, text: MagicLinkText) -> str:
 def _session(account: Account) -> dict[str, bool]:
     """Return the session to ask for. Passage's apps have refresh tokens unless they switched them off."""
     return {"refresh": account.app.vendor_settings.get("refresh_enabled") is not False}
-
-
-def _client(call: Call) -> dict[str, str]:
-    agent = call.request.headers.get("User-Agent", "")[:512]
-    return {"ip": call.address, **({"user_agent": agent} if agent else {})}

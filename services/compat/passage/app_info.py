@@ -1,7 +1,7 @@
 """The app as Passage's clients read it, and the keys that its JWTs are verified with. Both are public."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,17 +9,16 @@ from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
 
-from services.compat.accounts import Account, VendorApp
+from services.compat.accounts import VendorApp
 from services.compat.passage.callers import Callers, auth_origin, browser_answer
 from services.compat.passage.errors import refusal_view
 from services.compat.passage.shapes import default_redirect
+from services.compat.public_keys import for_every_parser, native_keys, rsa_only
 from shared.http.routes import Call, Public, Route, json_response
 
 _JWKS_SECONDS: Final = 300
 _JWT_SECONDS: Final = 300  # docs/api.md: how long the native API's JWTs live
 _PUBLIC: Final = Public("tells what is public: settings of the login page, public keys")
-# What the parsers of all vendors' SDKs ask of a key beyond RFC 7517 (VENDORS §0.4).
-_KEY_MEMBERS: Final = {"key_ops": ["verify"], "x5c": [], "x5tS256": "", "x5t#S256": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,30 +37,26 @@ class AppApi:
     async def read(self, call: Call) -> web.Response:
         """Tell the app's settings."""
         account = await self.callers.of_browser(call)
-        return browser_answer(call, {"app": app_view(account.app, await _rsa_keys(account))})
+        return browser_answer(
+            call, {"app": app_view(account.app, rsa_only(await native_keys(account.native)))}
+        )
 
     async def jwks(self, call: Call) -> web.Response:
         """Tell the public keys of JWTs."""
         account = await self.callers.of_browser(call)
-        keys = [{**key, **_KEY_MEMBERS} for key in await _rsa_keys(account)]
+        keys = for_every_parser(rsa_only(await native_keys(account.native)))
         # Public keys are for everybody, whatever page asks.
         headers = {"Cache-Control": f"public, max-age={_JWKS_SECONDS}", "Access-Control-Allow-Origin": "*"}
         return json_response({"keys": keys}, headers=headers)
 
 
-async def _rsa_keys(account: Account) -> list[dict[str, Any]]:
-    # Passage's JWTs are RS256, and some of its clients stumble over keys of other families.
-    found = await account.native.verifier("GET", "/.well-known/jwks.json")
-    return [key for key in found["keys"] if key["kty"] == "RSA"]
-
-
-def app_view(app: VendorApp, rsa_keys: list[dict[str, Any]]) -> dict[str, Any]:
+def app_view(app: VendorApp, rsa_keys: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the app with each member that the 2.x SDKs and Node's ask for. `app` of its vendor settings overrides what is told."""
     given: Mapping[str, Any] = app.vendor_settings.get("app") or {}
     return {**_identity(app, rsa_keys), **_sign_in(app), **_LOOKS, **given, "id": app.vendor_id}
 
 
-def _identity(app: VendorApp, rsa_keys: list[dict[str, Any]]) -> dict[str, Any]:
+def _identity(app: VendorApp, rsa_keys: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     origin = auth_origin(app) or ""
     return {
         "additional_auth_origins": [],

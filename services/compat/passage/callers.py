@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from services.compat.accounts import Account, Accounts, VendorApp
-from services.compat.native import NativeRefusal
+from services.compat.headers import bearer
 from services.compat.passage.errors import CORS, app_not_found, refusal_view
 from shared.errors import Unauthorized
 from shared.http.routes import Call, Public, Route, json_response
@@ -38,11 +38,7 @@ class Callers:
 
     async def of_key(self, call: Call) -> Account:
         """Return the account of the API key. Raises `Unauthorized` for a key that is not of the app in the path."""
-        scheme, _, key = call.request.headers.get("Authorization", "").partition(" ")
-        key = key.strip()
-        if scheme.lower() != "bearer" or not key or not key.isascii() or not key.isprintable():
-            raise Unauthorized
-        account = await self.accounts.of_key(VENDOR, key)
+        account = await self.accounts.of_key(VENDOR, bearer(call) or "")
         if account.app.vendor_id != call.request.match_info["app_id"]:
             raise Unauthorized
         return account
@@ -54,13 +50,7 @@ class Callers:
         return account
 
     async def _app(self, app_id: str) -> Account:
-        try:
-            account = await self.accounts.of_vendor_id(VENDOR, app_id)
-        except NativeRefusal as refusal:
-            # A text that cannot be an app's id.
-            if refusal.native_code == "invalid_request":
-                raise app_not_found() from None
-            raise
+        account = await self.accounts.of_vendor_id(VENDOR, app_id)
         if account is None:
             raise app_not_found()
         return account

@@ -10,21 +10,26 @@ from typing import Final
 import orjson
 from aiohttp import web
 
+from services.compat.headers import retry_headers
 from services.compat.native import NativeRefusal
 from shared.errors import (
     Forbidden,
     Invalid,
     Malformed,
+    NotFound,
     RateLimited,
     Refusal,
     TooLarge,
     Unauthorized,
     Unavailable,
 )
-from shared.http.problems import refusal_headers
 
 CORS: Final[web.RequestKey[dict[str, str]]] = web.RequestKey("passage_cors", dict)
 """The CORS headers of the answer, refusals included: without them a browser's script cannot read why it was refused."""
+
+
+# The same words for a link that never was and one of somebody else's: they would tell whether there is such a user.
+_NO_LINK: Final = "There is no such magic link, or it was not activated."
 
 
 class PassageRefusal(Refusal):
@@ -59,9 +64,7 @@ def app_not_found() -> PassageRefusal:
 
 
 def magic_link_not_found() -> PassageRefusal:
-    return PassageRefusal(
-        404, "magic_link_not_found", "There is no such magic link, or it was not activated."
-    )
+    return PassageRefusal(404, "magic_link_not_found", _NO_LINK)
 
 
 def invalid_request(error: str) -> PassageRefusal:
@@ -81,6 +84,8 @@ _MORE_NEEDED: Final = Told(403, "operation_not_allowed", "Signing in needs more 
 _OWN: Final[Mapping[type[Refusal], Told]] = {
     Unauthorized: _INVALID_KEY,
     Forbidden: _NOT_ALLOWED,
+    # A path that Passage has and this does not; none of the vendor's codes means that.
+    NotFound: Told(404, "not_found", "There is nothing at this address."),
     RateLimited: _BUSY,
     Unavailable: _AWAY,
 }
@@ -91,7 +96,7 @@ _NATIVE: Final[Mapping[str, Told]] = {
     "rate_limited": _BUSY,
     "unavailable": _AWAY,
     "link_in_progress": _AWAY,
-    "link_invalid": Told(404, "magic_link_not_found", "There is no such magic link."),
+    "link_invalid": Told(404, "magic_link_not_found", _NO_LINK),
     "link_consumed": _USED,
     "link_expired": _USED,
     "link_revoked": _USED,
@@ -160,7 +165,7 @@ def _passage_field(path: str) -> str:
 
 
 def _answer(request: web.Request, refusal: Refusal, found: Told) -> web.Response:
-    headers = {"Cache-Control": "no-store", **refusal_headers(refusal), **request.get(CORS, {})}
+    headers = {"Cache-Control": "no-store", **retry_headers(refusal), **request.get(CORS, {})}
     return web.Response(
         body=orjson.dumps({"code": found.code, "error": found.error}),
         status=found.status,

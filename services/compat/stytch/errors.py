@@ -12,12 +12,12 @@ from typing import Any, ClassVar, Final
 
 from aiohttp import web
 
+from services.compat.headers import retry_headers
 from services.compat.native import NativeRefusal
 from services.compat.stytch.credentials import read_credentials
 from services.compat.stytch.ids import Ids
 from shared import errors
 from shared.errors import Refusal
-from shared.http.problems import refusal_headers
 from shared.http.routes import json_response
 
 _ERROR_URL = "https://stytch.com/docs/api/errors"
@@ -55,6 +55,7 @@ _LINK_IS_OVER = Told(
     "The magic link was used already, was revoked or has expired. Send another one.",
 )
 _BARRED = Told(403, "user_locked", "This user may not sign in now. The link or passcode was not used up.")
+_NOT_ALLOWED = Told(403, "unauthorized_action", "The secret is not allowed to do this.")
 _MISMATCH = Told(
     401,
     "attribute_mismatch",
@@ -70,6 +71,7 @@ _FAULT = Told(
 
 _OF_OURS: Mapping[type[Refusal], Told] = {
     errors.Unauthorized: _BAD_CREDENTIALS,
+    errors.Forbidden: _NOT_ALLOWED,
     errors.RateLimited: _TOO_MANY,
     errors.Unavailable: _AWAY,
     errors.NotFound: Told(404, "not_found", "There is no such thing here."),
@@ -77,7 +79,7 @@ _OF_OURS: Mapping[type[Refusal], Told] = {
 }
 _OF_NATIVE: Mapping[str, Told] = {
     "unauthorized": _BAD_CREDENTIALS,
-    "forbidden": Told(403, "unauthorized_action", "The secret is not allowed to do this."),
+    "forbidden": _NOT_ALLOWED,
     "not_found": USER_NOT_FOUND,
     "rate_limited": _TOO_MANY,
     "unavailable": _AWAY,
@@ -94,9 +96,7 @@ _OF_NATIVE: Mapping[str, Told] = {
         401, "unable_to_auth_otp_code", "The passcode is wrong, was used already or has expired."
     ),
     "client_mismatch": _MISMATCH,
-    "code_verifier_invalid": Told(
-        401, "pkce_mismatch", "The code_verifier does not match the code_challenge."
-    ),
+    "code_verifier_invalid": _PKCE_MISMATCH,
     "session_invalid": SESSION_NOT_FOUND,
     "user_inactive": _BARRED,
     "user_locked": _BARRED,
@@ -168,9 +168,7 @@ def refusal_view(request: web.Request, refusal: Refusal, request_id: str) -> web
         "error_message": told.message,
         "error_url": f"{_ERROR_URL}/{told.status}#{told.error_type}",
     }
-    waits = refusal_headers(refusal)
-    headers = {name: value for name, value in waits.items() if name == "Retry-After"}
-    return json_response(body, status=told.status, headers=headers)
+    return json_response(body, status=told.status, headers=retry_headers(refusal))
 
 
 def told_of(refusal: Refusal) -> Told:

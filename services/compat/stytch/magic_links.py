@@ -11,6 +11,7 @@ from services.compat.stytch.authenticating import Authenticating
 from services.compat.stytch.errors import refusal_view
 from services.compat.stytch.project import BY_SECRET, Project, project_of
 from services.compat.stytch.requests import LinkAuthenticate, LinkCreate
+from shared.errors import Forbidden
 from shared.http.routes import Call, Route
 
 
@@ -39,6 +40,8 @@ class MagicLinks:
         asked = await call.body(LinkCreate)
         link = {"channel": "none", "ttl_seconds": asked.expiration_minutes * 60, "client": asked.client()}
         user_id, made = await _make(project, asked.user_id, link)
+        if "token" not in made["link"]:
+            raise Forbidden("needs the scope links:reveal")
         return project.answer(user_id=user_id, token=made["link"]["token"])
 
     async def authenticate(self, call: Call) -> web.Response:

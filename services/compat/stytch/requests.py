@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from services.compat.headers import AGENT_CHARS
+
 Minutes = Annotated[int, Field(ge=5, le=10080)]
 """How long a magic link lives: Stytch's bounds, 5 minutes to a week."""
 OtpMinutes = Annotated[int, Field(ge=1, le=10)]
@@ -32,8 +34,8 @@ class Attributes(Asked):
     user_agent: str | None = None
 
     def client(self) -> dict[str, str]:
-        """Return them as the native API's `client`; empty texts say nothing."""
-        given = {"ip": self.ip_address, "user_agent": self.user_agent}
+        """Return them as the native API's `client`; empty texts say nothing, and the end of an endless browser's name is left out."""
+        given = {"ip": self.ip_address, "user_agent": self.user_agent and self.user_agent[:AGENT_CHARS]}
         return {name: value for name, value in given.items() if value}
 
 

@@ -25,6 +25,7 @@ _TIMES: Mapping[str, str] = {
     "created_at_greater_than": "created_after",
     "created_at_less_than": "created_before",
 }
+_BETWEEN: Final = "created_at_between"
 _KINDS: Mapping[str, str] = {"email_id": EMAIL, "phone_id": PHONE}
 
 
@@ -32,13 +33,34 @@ def native_search(project: Project, asked: UserSearch) -> dict[str, Any]:
     """Return the native search. Raises `StytchRefusal` for filters that do not exist here."""
     query = asked.query or Query()
     filters = [one for operand in query.operands for one in _filters(project, operand)]
+    operator = _operator(query)
     wanted = {
-        "operator": query.operator,
-        "filters": filters,
+        "operator": operator,
+        "filters": _one_filter_of_ids(filters, operator),
         "limit": asked.limit or 100,
         "cursor": asked.cursor,
     }
     return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _operator(query: Query) -> str:
+    """Return what joins the filters. A `created_at_between` is two of them, of which both must hold."""
+    if all(operand.filter_name != _BETWEEN for operand in query.operands) or query.operator == "AND":
+        return query.operator
+    if len(query.operands) > 1:
+        message = f"{_BETWEEN} cannot be one of several filters joined by OR here."
+        raise StytchRefusal(400, "user_search_invalid_operator", message)
+    return "AND"
+
+
+def _one_filter_of_ids(filters: list[Filter], operator: str) -> list[Filter]:
+    """Return the filters with one of ids: several of Stytch's come to them, and the native search takes each field once."""
+    named = [set(one["values"]) for one in filters if one["field"] == "id"]
+    if len(named) < 2:
+        return filters
+    ids = set.union(*named) if operator == "OR" else set.intersection(*named)
+    others = [one for one in filters if one["field"] != "id"]
+    return [*others, {"field": "id", "values": sorted(ids) or [_NOBODY]}]
 
 
 def _filters(project: Project, operand: Operand) -> list[Filter]:
@@ -50,7 +72,7 @@ def _filters(project: Project, operand: Operand) -> list[Filter]:
         return [{"field": "id", "values": ids}]
     if name in _TEXTS:
         return [{"field": _TEXTS[name], "values": _texts(name, value)}]
-    if name == "created_at_between":
+    if name == _BETWEEN:
         return _between(value)
     for names, checked in ((_FLAGS, _flag), (_LIKE, _text), (_TIMES, _time)):
         if name in names:
@@ -76,7 +98,7 @@ def _users(project: Project, named: list[str]) -> Filter:
 
 def _between(value: Any) -> list[Filter]:
     if not isinstance(value, dict):
-        raise _expected("object", "created_at_between")
+        raise _expected("object", _BETWEEN)
     return [
         {"field": "created_after", "values": [_time("greater_than", value.get("greater_than"))]},
         {"field": "created_before", "values": [_time("less_than", value.get("less_than"))]},

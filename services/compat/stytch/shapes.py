@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from services.compat.public_keys import for_every_parser, rsa_only
 from services.compat.stytch.ids import EMAIL, EMBEDDED, PHONE, SESSION, TOTP, Ids
 from shared.clock import Clock, wall
 
@@ -148,8 +149,4 @@ def factor(ids: Ids, one: Native, user: Native) -> dict[str, Any]:
 
 def jwks(keys: list[Native]) -> list[dict[str, Any]]:
     """Return the RSA keys of a key set with every member that Stytch's parser wants (VENDORS §0.4)."""
-    return [
-        {"use": "sig", "key_ops": ["verify"], "x5c": [], "x5tS256": "", "x5t#S256": "", **key}
-        for key in keys
-        if key["kty"] == "RSA"
-    ]
+    return for_every_parser(rsa_only(keys))

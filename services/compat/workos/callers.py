@@ -1,5 +1,6 @@
 """Whose call it is: by the API key, by client and secret, or by an access token."""
 
+from services.compat import headers
 from services.compat.accounts import Account, Accounts
 from services.compat.workos.ids import VENDOR
 from shared.errors import Unauthorized
@@ -21,7 +22,7 @@ async def of_client(accounts: Accounts, client_id: str, client_secret: str) -> A
 
 def bearer(call: Call) -> str:
     """Return what the `Authorization` header bears (RFC 6750 §2.1). Raises `Unauthorized`."""
-    scheme, _, text = call.request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not text.strip():
+    text = headers.bearer(call)
+    if text is None:
         raise Unauthorized
-    return text.strip()
+    return text

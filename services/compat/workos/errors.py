@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from services.compat.headers import retry_headers
 from services.compat.native import NativeRefusal
 from services.compat.workos import ids
 from shared.errors import FieldProblem, Invalid, Refusal
-from shared.http.problems import refusal_headers, status_of
+from shared.http.problems import status_of
 from shared.http.routes import json_response
 
 _CODES: Final[Mapping[str, tuple[int, str, str]]] = {
@@ -105,9 +106,7 @@ def native_code(refusal: Refusal) -> str:
 
 
 def _answer(refusal: Refusal, status: int, body: Mapping[str, Any]) -> web.Response:
-    # `WWW-Authenticate` would name another realm than the product knows.
-    retry = {name: value for name, value in refusal_headers(refusal).items() if name == "Retry-After"}
-    return json_response(body, status, retry)
+    return json_response(body, status, retry_headers(refusal))
 
 
 def _unknown(refusal: Refusal) -> tuple[int, str, str]:

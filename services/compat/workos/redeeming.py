@@ -27,15 +27,13 @@ class Redemption:
 async def redeem(parts: CompatParts, call: Call, account: Account, wanted: Redemption) -> dict[str, Any]:
     """Redeem for the caller and return the vendor's answer.
 
-    The Python SDK names its attempt by `Idempotency-Key`, the same in its retries: only that attempt gets its answer again, so the
-    key is passed on and nobody else's is tried. Node's SDK names none: then `Attempts` keeps those whose outcome is unknown.
+    The Python SDK names its attempt by `Idempotency-Key`, the same in its retries, which is passed on; Node's SDK names none. Of both,
+    `Attempts` keeps those whose outcome is unknown: a product whose retries ran out asks again by a new one.
     """
 
     async def ask(key: str) -> dict[str, Any]:
         return await wanted.then(await account.native.verifier("POST", wanted.path, wanted.body, key=key))
 
     key = step_key(call, wanted.path)
-    told: dict[str, Any] = await (
-        ask(key) if key else parts.attempts.redeem(account.app.id, wanted.secret, ask)
-    )
+    told: dict[str, Any] = await parts.attempts.redeem(account.app.id, wanted.secret, ask, key)
     return told

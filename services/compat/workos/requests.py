@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.compat.headers import AGENT_CHARS
 from shared.errors import Malformed
 from shared.http.routes import Call, parse_json, read_body, validate
 from shared.links import Email, Locale
@@ -58,7 +59,7 @@ class AskedForSomebody(Asked):
     @property
     def client(self) -> dict[str, str] | None:
         """The same in the native form."""
-        client = {"ip": self.ip_address, "user_agent": self.user_agent and self.user_agent[:512]}
+        client = {"ip": self.ip_address, "user_agent": self.user_agent and self.user_agent[:AGENT_CHARS]}
         return {name: value for name, value in client.items() if value} or None
 
 

@@ -8,6 +8,7 @@ from aiohttp import web
 from services.compat.accounts import Account
 from services.compat.native import NativeRefusal
 from services.compat.parts import CompatParts
+from services.compat.public_keys import for_every_parser, native_keys, rsa_only
 from services.compat.workos import callers, shapes
 from services.compat.workos.connections import connection_of
 from services.compat.workos.errors import UnsupportedGrantType
@@ -20,8 +21,6 @@ from shared.http.routes import Call, json_response
 ACCESS_TOKEN_SECONDS: Final = 3600
 _JWKS_SECONDS: Final = 300
 _GRANT_TYPES: Final = frozenset({"authorization_code"})
-# What the SDKs' parsers want of a key beyond RFC 7517's own (VENDORS §0.4): there are no certificates.
-_NO_CERTIFICATE: Final = {"key_ops": ["verify"], "x5c": [], "x5t#S256": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +76,7 @@ class SingleSignOn:
         account = await self.parts.accounts.of_vendor_id(VENDOR, call.request.match_info["client_id"])
         if account is None:
             raise NotFound
-        found = await account.native.verifier("GET", "/.well-known/jwks.json")
-        keys = [key | _NO_CERTIFICATE for key in found["keys"] if key["kty"] == "RSA"]
+        keys = for_every_parser(rsa_only(await native_keys(account.native)))
         return json_response({"keys": keys}, headers={"Cache-Control": f"public, max-age={_JWKS_SECONDS}"})
 
 

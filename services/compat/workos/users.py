@@ -7,13 +7,12 @@ from typing import Any, Final
 from aiohttp import web
 
 from services.compat.accounts import Account
-from services.compat.native import NativeRefusal
 from services.compat.parts import CompatParts
+from services.compat.users import user_of_public_id, user_with
 from services.compat.workos import callers, shapes
 from services.compat.workos.requests import ChangedUser, NewUser, read_asked, step_key
 from shared.errors import NotFound
 from shared.http.routes import Call, json_response
-from shared.public_ids import parse_id
 
 # Members that WorkOS and the native API call the same.
 _SAME: Final = ("email", "email_verified", "external_id")
@@ -42,7 +41,9 @@ class Users:
     async def get_by_external_id(self, call: Call) -> web.Response:
         """Read the user whom the product knows by an id of its own."""
         account = await callers.of_api_key(self.parts.accounts, call)
-        found = await _find_by(account, "external_id", call.request.match_info["external_id"])
+        found = await user_with(account.native, "external_id", call.request.match_info["external_id"])
+        if found is None:
+            raise NotFound
         return json_response(shapes.user(found))
 
     async def update(self, call: Call) -> web.Response:
@@ -66,32 +67,10 @@ class Users:
 
 async def find_user(account: Account, public_id: str) -> dict[str, Any]:
     """Return the user of this id, which was made here or came with an import. Raises `NotFound`."""
-    user_id = parse_id(account.app.settings["user_id_format"], public_id)
-    if user_id is not None:
-        try:
-            found: dict[str, Any] = await account.native.issuer("GET", f"/v1/users/{user_id}")
-        except NativeRefusal as refusal:
-            if refusal.native_code != "not_found":
-                raise
-        else:
-            # An imported user goes by the imported id alone.
-            if found["public_id"] == public_id:
-                return found
-    return await _find_by(account, "imported_id", public_id)
-
-
-async def _find_by(account: Account, field: str, value: str) -> dict[str, Any]:
-    try:
-        found = await account.native.issuer("GET", "/v1/users", query={field: value})
-    except NativeRefusal as refusal:
-        # What cannot be anybody's id is nobody's.
-        if refusal.native_code == "invalid_request":
-            raise NotFound from None
-        raise
-    if not found["items"]:
+    found = await user_of_public_id(account, public_id)
+    if found is None:
         raise NotFound
-    user: dict[str, Any] = found["items"][0]
-    return user
+    return found
 
 
 def _changes(asked: NewUser, user: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import orjson
 from services.issuer.admin import run_on_pool
 from services.operator.imports.files import UnreadableFile, fingerprint, read_records
 from services.operator.imports.import_users import BATCH, Outcome, find_app, import_batch
+from services.operator.imports.trial import Trial
 from services.operator.imports.vendors import MAPPINGS
 from shared.command_line import AS_JSON, examples, progress, show
 from shared.database import Pool
@@ -84,15 +85,14 @@ async def _import(pool: Pool, order: Order) -> dict[str, Any]:
     )
     done = 0 if order.dry_run else _bookmarked(order, known_by)
     counts: dict[str, Any] = {"records": total, "skipped": done, "made": 0, "present": 0, "refused": 0}
+    trial = Trial() if order.dry_run else None
     records = islice(enumerate(read_records(order.path), start=1), done, None)
     with (
         order.report.open("a" if done else "w", encoding="utf-8") as report,
         progress("importing", total - done, quiet=order.quiet) as advance,
     ):
         while batch := list(islice(records, BATCH)):
-            for outcome in await import_batch(
-                pool, app, batch, MAPPINGS[order.source], dry_run=order.dry_run
-            ):
+            for outcome in await import_batch(pool, app, batch, MAPPINGS[order.source], trial):
                 counts[outcome.fate] += 1
                 _report(report, outcome)
             report.flush()

@@ -4,20 +4,17 @@ Idempotent: who is known by the id of the other system is left as it is, so an i
 file or over all of it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
-import orjson
-
-from services.issuer.user_fields import UserCreate
-from services.operator.imports.mapping import Mapped, MapRecord, Record, Refused, without_empty
+from services.operator.imports.mapping import MapRecord, Record, Refused
+from services.operator.imports.rows import TargetApp, UserRow, columns_of, json_text
+from services.operator.imports.trial import Trial
 from shared.database import Connection, Pool, Row
 from shared.errors import FieldProblem, Invalid
-from shared.http.routes import validate
-from shared.public_ids import parse_id
 from shared.sql_blocks import SqlBlocks
 from shared.tokens import new_link_id
 
@@ -38,34 +35,6 @@ class Outcome:
     left_out: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TargetApp:
-    """The app that gets the users, and how it names them."""
-
-    id: UUID
-    user_id_format: str
-
-
-@dataclass(slots=True)
-class _Row:
-    """A user about to be made."""
-
-    number: int
-    mapped: Mapped
-    user: UserCreate
-    id: UUID
-    imported_id: str | None
-    left_out: list[str] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, number: int, mapped: Mapped, app: TargetApp) -> "_Row":
-        # An id that this app would write the same stays the user's own; another one is kept beside a new one.
-        own = None if mapped.source_id is None else parse_id(app.user_id_format, mapped.source_id)
-        user = validate(UserCreate, without_empty({**mapped.body, "imported_id": mapped.source_id}))
-        imported_id = mapped.source_id if own is None else None
-        return cls(number, mapped, user, own or new_link_id(), imported_id, list(mapped.left_out))
-
-
 async def find_app(pool: Pool, app_id: UUID) -> TargetApp | None:
     """Return the app, or None."""
     row = await pool.fetchrow(SQL.find_app, app_id)
@@ -73,11 +42,18 @@ async def find_app(pool: Pool, app_id: UUID) -> TargetApp | None:
 
 
 async def import_batch(
-    pool: Pool, app: TargetApp, records: Sequence[tuple[int, Record]], map_record: MapRecord, *, dry_run: bool
+    pool: Pool,
+    app: TargetApp,
+    records: Sequence[tuple[int, Record]],
+    map_record: MapRecord,
+    trial: Trial | None = None,
 ) -> list[Outcome]:
-    """Take a batch of numbered records in, in one transaction, and tell of each. `dry_run` finds out the same and keeps nothing."""
+    """Take a batch of numbered records in, in one transaction, and tell of each.
+
+    With a `trial`, the same one for all batches of a file, it finds out the same and keeps nothing.
+    """
     outcomes: list[Outcome] = []
-    rows: list[_Row] = []
+    rows: list[UserRow] = []
     for number, record in records:
         try:
             mapped = map_record(record)
@@ -85,28 +61,55 @@ async def import_batch(
             outcomes.append(Outcome(number, None, "refused", refused.problems))
             continue
         try:
-            rows.append(_Row.of(number, mapped, app))
+            rows.append(UserRow.of(number, mapped, app))
         except Invalid as invalid:
             outcomes.append(Outcome(number, mapped.source_id, "refused", invalid.problems))
-    if rows:
-        outcomes += await _write(pool, app, rows, dry_run=dry_run)
+    outcomes += await (_write(pool, app, rows, keep=True) if trial is None else _try(pool, app, rows, trial))
     return sorted(outcomes, key=lambda outcome: outcome.number)
 
 
-async def _write(pool: Pool, app: TargetApp, rows: list[_Row], *, dry_run: bool) -> list[Outcome]:
+async def _try(pool: Pool, app: TargetApp, rows: list[UserRow], trial: Trial) -> list[Outcome]:
+    outcomes, fresh = [], []
+    for row in rows:
+        if trial.is_known(row.mapped.source_id):
+            outcomes.append(Outcome(row.number, row.mapped.source_id, "present"))
+        elif taken := trial.taken(row.unique):
+            outcomes.append(_refused(row, taken))
+        else:
+            fresh.append(row)
+    tried = {outcome.number: outcome for outcome in await _write(pool, app, fresh, keep=False)}
+    for row in fresh:
+        if tried[row.number].fate == "made":
+            trial.add(row.mapped.source_id, row.unique)
+    return [*outcomes, *tried.values()]
+
+
+async def _write(pool: Pool, app: TargetApp, rows: list[UserRow], *, keep: bool) -> list[Outcome]:
+    if not rows:
+        return []
     async with pool.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()
         try:
-            outcomes = await _take_in(connection, app, rows)
+            outcomes = [one for some in _rounds(rows) for one in await _take_in(connection, app, some)]
         except BaseException:
             await transaction.rollback()
             raise
-        await (transaction.rollback() if dry_run else transaction.commit())
+        await (transaction.commit() if keep else transaction.rollback())
         return outcomes
 
 
-async def _take_in(connection: Connection, app: TargetApp, rows: list[_Row]) -> list[Outcome]:
+def _rounds(rows: list[UserRow]) -> Iterator[list[UserRow]]:
+    """Yield the rows, no two with one id together: of the second the database says that the first is there."""
+    while rows:
+        first = {row.id: row for row in reversed(rows)}
+        some = [row for row in rows if first[row.id] is row]
+        # Before they are taken in, which may give them other ids.
+        rows = [row for row in rows if first[row.id] is not row]
+        yield some
+
+
+async def _take_in(connection: Connection, app: TargetApp, rows: list[UserRow]) -> list[Outcome]:
     made = await _insert(connection, app, rows)
     others = [row for row in rows if row.id not in made]
     taken = await _taken(connection, app, others)
@@ -120,8 +123,8 @@ async def _take_in(connection: Connection, app: TargetApp, rows: list[_Row]) -> 
     return [_outcome(row, made, taken.get(row.number, [])) for row in rows]
 
 
-async def _insert(connection: Connection, app: TargetApp, rows: list[_Row]) -> set[UUID]:
-    columns = [_columns(row) for row in rows]
+async def _insert(connection: Connection, app: TargetApp, rows: list[UserRow]) -> set[UUID]:
+    columns = [columns_of(row) for row in rows]
     if not columns:
         return set()
     return {
@@ -132,16 +135,7 @@ async def _insert(connection: Connection, app: TargetApp, rows: list[_Row]) -> s
     }
 
 
-def _columns(row: _Row) -> tuple[Any, ...]:
-    user = row.user
-    return (
-        row.id, user.email, user.email_verified, user.phone, user.phone_verified, user.username, user.status,
-        user.suspended_until, user.expires_at, user.external_id, row.imported_id, _json(user.profile), _json(user.roles),
-        _json(user.metadata), user.password_change_required, row.mapped.created_at,
-    )  # fmt: skip
-
-
-async def _taken(connection: Connection, app: TargetApp, rows: list[_Row]) -> dict[int, list[Row]]:
+async def _taken(connection: Connection, app: TargetApp, rows: list[UserRow]) -> dict[int, list[Row]]:
     if not rows:
         return {}
     columns = [
@@ -168,21 +162,20 @@ def _only_the_id_is_foreign(taken: Sequence[Row]) -> bool:
     return bool(taken) and all(not row["is_own"] for row in taken)
 
 
-async def _register(connection: Connection, app: TargetApp, rows: list[_Row]) -> None:
-    wanted = [
+async def _register(connection: Connection, app: TargetApp, rows: list[UserRow]) -> None:
+    columns = [
         (
             new_link_id(),
             row.id,
-            _uuid(one["application_id"]),
-            _json(one["roles"]),
-            one["username"],
-            one["verified"],
-            _json(one["metadata"]),
+            one.application_id,
+            json_text(one.roles),
+            one.username,
+            one.verified,
+            json_text(one.metadata),
         )
         for row in rows
-        for one in row.mapped.registrations
+        for one in row.registrations
     ]
-    columns = [one for one in wanted if one[2] is not None]
     made: set[UUID] = set()
     if columns:
         found = await connection.fetch(
@@ -190,13 +183,13 @@ async def _register(connection: Connection, app: TargetApp, rows: list[_Row]) ->
         )
         made = {row["application_id"] for row in found}
     for row in rows:
-        missing = [one for one in row.mapped.registrations if _uuid(one["application_id"]) not in made]
+        missing = [one for one in row.registrations if one.application_id not in made]
         row.left_out += (
             [f"registration of an application that the app does not have ({len(missing)})"] if missing else []
         )
 
 
-def _outcome(row: _Row, made: set[UUID], taken: Sequence[Row]) -> Outcome:
+def _outcome(row: UserRow, made: set[UUID], taken: Sequence[Row]) -> Outcome:
     source_id = row.mapped.source_id
     if row.id in made:
         return Outcome(row.number, source_id, "made", left_out=row.left_out)
@@ -204,22 +197,10 @@ def _outcome(row: _Row, made: set[UUID], taken: Sequence[Row]) -> Outcome:
         one["is_own"] and (one["id"] == row.id or one["imported_id"] == source_id) for one in taken
     ):
         return Outcome(row.number, source_id, "present")
-    problems = [
-        FieldProblem(name, "already_exists", "another user of this app has it")
-        for name in ("email", "phone", "username", "external_id")
-        if any(one[f"has_{name}"] for one in taken)
-    ]
-    return Outcome(
-        row.number, source_id, "refused", problems or [FieldProblem("id", "already_exists", "is taken")]
-    )
+    return _refused(row, [name for name in row.unique if any(one[f"has_{name}"] for one in taken)])
 
 
-def _uuid(text: Any) -> UUID | None:
-    try:
-        return UUID(str(text))
-    except ValueError:
-        return None
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+def _refused(row: UserRow, taken: Sequence[str]) -> Outcome:
+    problems = [FieldProblem(name, "already_exists", "another user of this app has it") for name in taken]
+    problems = problems or [FieldProblem("id", "already_exists", "is taken")]
+    return Outcome(row.number, row.mapped.source_id, "refused", problems)

@@ -72,11 +72,11 @@ def moment(record: Record, name: str) -> datetime | None:
         if isinstance(value, int | float):
             return datetime.fromtimestamp(value / 1000, UTC)
         found = datetime.fromisoformat(str(value))
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError, OSError):
         raise Refused(
             FieldProblem(name, "not_a_time", "is no time: RFC 3339, or Unix time in milliseconds")
         ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def without_empty(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def stytch(record: Record) -> Mapped:
     phone, phone_verified, more_phones = primary(
         objects(record, "phone_numbers"), "phone_number", "phone numbers"
     )
-    name = mapping(record, "name")
+    name, roles = mapping(record, "name"), record.get("roles")
     body = {
         "email": email,
         "email_verified": email_verified,
@@ -33,7 +33,7 @@ def stytch(record: Record) -> Mapped:
         "phone_verified": phone_verified,
         "status": "locked" if record.get("is_locked") else _one_of(record, "status", ("active", "pending")),
         "external_id": text(record, "external_id"),
-        "roles": [role for role in record.get("roles") or [] if isinstance(role, str)],
+        "roles": [role for role in roles if isinstance(role, str)] if isinstance(roles, list) else [],
         "profile": _names(name, "first_name", "last_name", "middle_name"),
         "metadata": without_empty(
             {

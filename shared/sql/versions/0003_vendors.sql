@@ -164,7 +164,7 @@ CREATE TABLE magiclink.second_factors (
 CREATE INDEX second_factors_user ON magiclink.second_factors (user_id, app_id);
 
 -- A first factor that is done and waits for the second: `login` is what the caller asked for, to be carried on with. `attempt` (a MAC) is the
--- last try that was counted: the same one again is no new guess. What is over is kept for a day, so that a user's tries can be summed.
+-- last guess that was counted: the same one again is no new guess. `done_by` (a MAC) is the attempt that may ask again. What is over is kept for a day, so that a user's tries can be summed.
 CREATE TABLE magiclink.challenges (
     id uuid PRIMARY KEY,
     kid text NOT NULL,
@@ -179,7 +179,7 @@ CREATE TABLE magiclink.challenges (
     done_at timestamptz,
     done_by uuid
 );
-CREATE UNIQUE INDEX challenges_link ON magiclink.challenges (link_id) WHERE link_id IS NOT NULL;
+CREATE UNIQUE INDEX challenges_link ON magiclink.challenges (link_id, (login ->> 'opener')) WHERE link_id IS NOT NULL;
 CREATE INDEX challenges_user ON magiclink.challenges (user_id, app_id);
 CREATE INDEX challenges_expiry ON magiclink.challenges (expires_at);
 

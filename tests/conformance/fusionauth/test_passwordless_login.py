@@ -120,6 +120,12 @@ async def test_with_a_form_field_the_code_needs_its_one_time_code(fusion: Fusion
     assert (await fusion.login(code, oneTimeCode=one_time_code))["status"] == 404
 
 
+async def set_life(fusion: Fusion, key: str, seconds: int) -> None:
+    configuration = {"passwordlessLoginTimeToLiveInSeconds": seconds}
+    tenant = {"tenant": {"externalIdentifierConfiguration": configuration}}
+    await fusion.done("patch_tenant", fusion.tenant_id, tenant, key=key)
+
+
 async def test_strategy_length_and_life_of_codes_are_the_tenant_s(fusion: Fusion) -> None:
     key = await fusion.tenant_key()
     forms = {
@@ -144,6 +150,16 @@ async def test_strategy_length_and_life_of_codes_are_the_tenant_s(fusion: Fusion
         code = await fusion.start(user)
         assert re.fullmatch(form, code), (kind, code)
         assert (await fusion.login(code))["status"] == 200
+    for seconds in (60, 180):
+        await set_life(fusion, key, seconds)
+        code = await fusion.start(user)
+        # 61 seconds pass.
+        await fusion.house.execute(
+            "UPDATE magiclink.links SET not_before = not_before - interval '61 seconds', "
+            "expires_at = expires_at - interval '61 seconds' WHERE user_id = $1::uuid AND consumed_at IS NULL",
+            user["id"],
+        )
+        assert (await fusion.login(code))["status"] == (404 if seconds == 60 else 200)
     refused = {"externalIdentifierConfiguration": {"passwordlessLoginGenerator": {"length": 2}}}
     answer = await fusion.call("patch_tenant", fusion.tenant_id, {"tenant": refused}, key=key)
     assert answer["status"] == 400

@@ -89,6 +89,19 @@ async def test_409_names_the_action_that_prevents_the_login(fusion: Fusion) -> N
     assert (await fusion.login(code))["status"] == 200
 
 
+async def test_409_stays_when_the_user_is_written_back_as_read_or_reactivated(fusion: Fusion) -> None:
+    user = await fusion.new_user()
+    taken = await fusion.done("action_user", {"action": {"actioneeUserId": user["id"]}, "broadcast": False})
+    code = await fusion.start(user)
+    read = (await fusion.done("retrieve_user", user["id"]))["user"]
+    await fusion.done("update_user", user["id"], {"user": {**read, "firstName": "Eve"}})
+    await fusion.done("patch_user", user["id"], {"user": {"active": True}})
+    await fusion.done("reactivate_user", user["id"])
+    assert (await fusion.login(code))["status"] == 409
+    await fusion.done("cancel_action", taken["action"]["id"], {})
+    assert (await fusion.login(code))["status"] == 200
+
+
 async def test_410_for_a_user_who_has_expired(fusion: Fusion) -> None:
     user = await fusion.new_user()
     await fusion.done("patch_user", user["id"], {"user": {"expiry": 1_571_786_483_322}})

@@ -74,6 +74,7 @@ async def test_a_registration_is_made_read_changed_and_deleted(fusion: Fusion) -
     assert changed["data"] == {"since": 2024}
     await fusion.done_empty("delete_registration", user_id, fusion.application_id)
     assert (await fusion.call("retrieve_registration", user_id, fusion.application_id))["status"] == 404
+    assert (await fusion.call("delete_registration", user_id, fusion.application_id))["status"] == 404
     again = await fusion.call("retrieve_registration", user_id, "garbage")
     assert again["status"] == 404
 
@@ -106,6 +107,7 @@ async def test_an_application_is_made_read_changed_deactivated_and_deleted(fusio
     assert (await fusion.call("start_passwordless_login", started))["status"] == 200
     await fusion.done_empty("delete_application", application_id)
     assert (await fusion.call("retrieve_application", application_id))["status"] == 404
+    assert (await fusion.call("delete_application", application_id))["status"] == 404
 
 
 async def test_jwts_are_validated_here_and_by_the_public_keys(fusion: Fusion) -> None:

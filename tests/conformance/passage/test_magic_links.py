@@ -61,6 +61,17 @@ async def test_a_sent_link_is_in_the_mail_and_verifies_the_address(passage: Pass
     assert user["email_verified"] is True
 
 
+async def test_a_mail_is_in_the_language_that_is_asked_for(passage: PassageHouse) -> None:
+    mails = []
+    for language in ("de", "en"):
+        email = fresh_email()
+        await passage.link({"email": email}, send=True, options={"language": language})
+        (mail,) = await passage.house.until_caught(1, to=email)
+        mails.append(mail["text"])
+    assert "anmelden" in mails[0]
+    assert "anmelden" not in mails[1]
+
+
 async def test_two_links_for_two_channels_are_both_good(passage: PassageHouse) -> None:
     """The seed's use case: a request with an address and a number, answered through both."""
     email, phone = fresh_email(), fresh_phone()

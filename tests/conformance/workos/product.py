@@ -1,19 +1,31 @@
 """A product on WorkOS's SDK, its inbox and its users' browsers."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
 
 from services.compat.workos import ids
-from tests.conformance.sdks import Sdk
+from tests.conformance.sdks import Sdk, SdkError
 from tests.conformance.vendor_house import VendorHouse
 from tests.e2e.browsing import look, press
 
 
 def somebody() -> str:
     return f"u{uuid4().hex}@example.com"
+
+
+async def answered(
+    first: Awaitable[Any], again: Callable[..., Awaitable[Any]], /, *args: Any, **asked: Any
+) -> Any:
+    """Return what a call made in an outage is told by its SDK's own retries; where they ran out, the product asks once more."""
+    try:
+        return await first
+    except SdkError as error:
+        if error.kind != "ServerError":
+            raise
+        return await again(*args, **asked)
 
 
 @dataclass

@@ -1,13 +1,14 @@
 """Magic links by WorkOS's own SDKs: session, mail, page, redirect, code, profile, and every refusal on the way."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from services.compat.workos import ids
 from tests.conformance.sdks import SdkError
-from tests.conformance.workos.product import Product, somebody
+from tests.conformance.workos.product import Product, answered, somebody
 from tests.e2e.browsing import press
 
 pytestmark = pytest.mark.conformance
@@ -42,8 +43,11 @@ async def test_somebody_signs_in_over_tls(product_over_tls: Product) -> None:
 
 
 async def test_a_session_has_defaults_and_no_state_unless_given(product: Product) -> None:
+    before = datetime.now(UTC)
     session = await product.do("create_session", email=somebody())
     assert session["object"] == "passwordless_session"
+    lives = datetime.fromisoformat(session["expires_at"]) - before
+    assert abs(lives - timedelta(minutes=15)) < timedelta(seconds=30)
     brought = await product.follow(session["link"])
     assert set(brought) == {"code"}
 
@@ -236,5 +240,4 @@ async def test_an_outage_burns_no_code(product: Product) -> None:
         await asyncio.sleep(1)
     finally:
         await cluster.start_part("verifier")
-    # The SDK's own retries, with one Idempotency-Key, get the answer.
-    assert (await exchange)["profile"]["email"]
+    assert (await answered(exchange, product.do, "get_profile_and_token", code=code))["profile"]["email"]

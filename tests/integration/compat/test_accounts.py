@@ -8,10 +8,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from structlog.testing import capture_logs
 
 from services.compat.accounts import Accounts
 from services.compat.native import Native, NativeRefusal, Urls, segment
 from shared.errors import Unauthorized, Unavailable
+from shared.http.addresses import asking_address
 
 APP = {"id": str(UUID(int=7)), "vendor": "stytch", "vendor_id": "project-test-1", "vendor_settings": {"a": 1}}
 KEY = "mlk_000000000000_" + "k" * 43
@@ -25,6 +27,7 @@ class NativeApi:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         self.away = False
+        self.own_key_works = True
         self.native: Native
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -36,6 +39,8 @@ class NativeApi:
             found = known.get(request.headers["Authorization"])
             return web.json_response(found) if found else problem(401, "unauthorized")
         if request.path == "/v1/apps/by-vendor":
+            if not self.own_key_works:
+                return problem(401, "unauthorized")
             is_known = request.query["vendor_id"] == APP["vendor_id"]
             return web.json_response(APP) if is_known else problem(404, "not_found")
         return problem(
@@ -68,7 +73,7 @@ def accounts(api: NativeApi) -> Accounts:
 async def test_a_vendors_key_is_a_native_key_of_an_app_of_that_vendor(
     api: NativeApi, accounts: Accounts
 ) -> None:
-    account = await accounts.of_key("stytch", KEY)
+    account = await accounts.of_key("stytch", KEY, holds_to_endpoints=True)
     assert (account.app.id, account.app.vendor_id, account.app.vendor_settings) == (
         UUID(int=7),
         "project-test-1",
@@ -91,15 +96,64 @@ async def test_an_unknown_key_and_one_of_another_vendors_app_are_refused_alike(
         await accounts.of_key(vendor, key)
 
 
+async def test_the_operator_is_told_of_a_key_that_was_mixed_up_with_another_apps(accounts: Accounts) -> None:
+    with capture_logs() as logged, pytest.raises(Unauthorized):
+        await accounts.of_key("workos", KEY)
+    (line,) = logged
+    assert (line["event"], line["vendor"], line["answers_as"]) == ("key_of_another_app", "workos", "stytch")
+    assert KEY not in str(line)
+
+
 async def test_what_is_known_is_not_asked_for_again_until_it_is_forgotten(
     api: NativeApi, accounts: Accounts
 ) -> None:
     for _ in range(3):
-        await accounts.of_key("stytch", KEY)
+        await accounts.of_key("stytch", KEY, holds_to_endpoints=True)
     assert len(api.asked) == 1
     accounts.forget()
-    await accounts.of_key("stytch", KEY)
+    await accounts.of_key("stytch", KEY, holds_to_endpoints=True)
     assert len(api.asked) == 2
+
+
+async def test_a_key_limited_to_endpoints_is_refused_where_nobody_holds_it_to_them(
+    accounts: Accounts,
+) -> None:
+    with pytest.raises(Unauthorized):
+        await accounts.of_key("stytch", KEY)
+
+
+@pytest.mark.parametrize("name", ["x" * 201, "a b", "a\nb", ""])
+async def test_what_is_no_key_and_no_name_is_neither_asked_for_nor_remembered(
+    api: NativeApi, accounts: Accounts, name: str
+) -> None:
+    with pytest.raises(Unauthorized):
+        await accounts.of_key("stytch", name)
+    assert await accounts.of_vendor_id("stytch", name) is None
+    assert api.asked == []
+
+
+async def test_a_compat_whose_own_key_was_revoked_is_away_and_tells_nobody_that_their_app_is_gone(
+    api: NativeApi, accounts: Accounts
+) -> None:
+    api.own_key_works = False
+    with pytest.raises(Unavailable):
+        await accounts.of_vendor_id("stytch", "project-test-1")
+    api.own_key_works = True
+    assert await accounts.of_vendor_id("stytch", "project-test-1") is not None
+
+
+async def test_the_native_api_is_told_whose_request_is_being_answered(
+    api: NativeApi, accounts: Accounts
+) -> None:
+    await accounts.of_vendor_id("stytch", "project-test-1")
+    assert "X-Forwarded-For" not in api.asked[-1][2]
+    accounts.forget()
+    token = asking_address.set("203.0.113.9")
+    try:
+        await accounts.of_vendor_id("stytch", "project-test-1")
+    finally:
+        asking_address.reset(token)
+    assert api.asked[-1][2]["X-Forwarded-For"] == "203.0.113.9"
 
 
 async def test_an_outage_is_no_refusal_of_the_key_and_is_not_remembered(
@@ -110,7 +164,7 @@ async def test_an_outage_is_no_refusal_of_the_key_and_is_not_remembered(
         await accounts.of_key("stytch", KEY)
     assert refusal.value.status == 503
     api.away = False
-    await accounts.of_key("stytch", KEY)
+    await accounts.of_key("stytch", KEY, holds_to_endpoints=True)
 
 
 async def test_a_call_without_a_key_acts_for_the_app_that_it_names(

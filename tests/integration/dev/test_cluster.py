@@ -13,7 +13,9 @@ import aiohttp
 import pytest
 import redis.asyncio
 
+from services.dev import dev_file
 from services.dev.cluster import Cluster
+from services.dev.demo_app import DemoApp
 from services.dev.plan import SERVICES, Plan
 from services.dev.problems import DevProblem
 from services.dev.service import Service
@@ -60,6 +62,11 @@ async def test_every_replica_runs_as_its_own_role_with_its_own_keys(cluster: Clu
         assert settings["MAGICLINK_KEYS_FILE"].endswith(f"/{service}.keys")
         assert ("MAGICLINK_SIGNING_KEYS_FILE" in settings) == (service == "verifier")
         assert ("MAGICLINK_KAFKA_BOOTSTRAP" in settings) == (service != "verifier")
+
+
+async def test_without_compat_nothing_is_said_of_vendors(cluster: Cluster) -> None:
+    assert cluster.vendor_apps is None
+    assert not dev_file.describe(cluster, DemoApp("an app", "a key")).keys() & {"compat_url", "vendors"}
 
 
 async def test_extra_settings_reach_only_their_service(cluster: Cluster) -> None:

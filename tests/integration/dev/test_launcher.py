@@ -9,14 +9,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 import pytest
 
+from tests.programs import Program
+
 KEYS = {
     "issuer_url", "verifier_url", "notifier_url", "inbox_url", "database_url", "redis_url", "kafka_bootstrap", "app_id",
-    "api_key",
+    "api_key", "compat_url", "vendors",
 }  # fmt: skip
+# What each vendor's SDK is made with.
+VENDORS = {
+    "stytch": {"project_id", "secret"},
+    "workos": {"client_id", "api_key", "redirect_uri"},
+    "passage": {"app_id", "api_key"},
+    "fusionauth": {"tenant_id", "application_id", "api_key"},
+}
 
 
 @asynccontextmanager
@@ -81,17 +91,56 @@ async def make_link(dev: dict[str, Any]) -> int:
         return response.status
 
 
+def secrets_of(dev: dict[str, Any]) -> list[str]:
+    given = [values.get("secret") or values["api_key"] for values in dev["vendors"].values()]
+    return [dev["api_key"], *given]
+
+
+async def make_user_of_workos(dev: dict[str, Any]) -> int:
+    """Make a user as WorkOS's SDK does, with what `dev.json` gives to it."""
+    headers = {"Authorization": f"Bearer {dev['vendors']['workos']['api_key']}"}
+    url, body = f"{dev['compat_url']}/user_management/users", {"email": f"u{uuid4().hex}@example.com"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.post(url, json=body) as response,
+    ):
+        return response.status
+
+
+async def check_compat(dev: dict[str, Any], data_dir: Path) -> tuple[int, dict[str, Any]]:
+    """Run `magiclink check compat` with the settings of the running one; return the exit status and what it says of each part."""
+    apps = json.loads((data_dir / "secrets" / "vendor_apps.json").read_text())
+    program = Program(
+        MAGICLINK_ENVIRONMENT="dev",
+        MAGICLINK_REDIS_URL=dev["redis_url"],
+        MAGICLINK_ISSUER_URL=dev["issuer_url"],
+        MAGICLINK_VERIFIER_URL=dev["verifier_url"],
+        MAGICLINK_COMPAT_URL=dev["compat_url"],
+        MAGICLINK_COMPAT_API_KEY=apps["compat_api_key"],
+    )
+    ended = await program("check", "compat", "--json")
+    assert apps["compat_api_key"] not in ended.out + ended.err
+    return ended.status, json.loads(ended.out)
+
+
 async def test_a_cluster_runs_stops_and_goes_on_with_its_data(tmp_path: Path) -> None:
     data_dir = tmp_path / "a data folder"
     async with launcher(data_dir) as first:
         screen = await until_up(first)
         dev = read_dev(data_dir)
         assert dev.keys() >= KEYS
-        assert dev["api_key"] not in screen
+        assert {vendor: set(given) for vendor, given in dev["vendors"].items()} == VENDORS
+        assert [secret for secret in secrets_of(dev) if secret in screen] == []
+        assert dev["compat_url"] in screen
         assert "in memory" in screen or dev["kafka_idempotence"]
-        assert await make_link(dev) == 201
+        assert (await make_link(dev), await make_user_of_workos(dev)) == (201, 201)
+        status, words = await check_compat(dev, data_dir)
+        assert (status, set(words.values())) == (0, {"ok"}), words
+        assert words.keys() >= {"settings", "redis", "issuer", "verifier"}
         assert await stop(first, signal.SIGINT) == 0
     assert not processes_of(data_dir)
+    status, words = await check_compat(dev, data_dir)
+    assert (status, words["verifier"]) == (1, "failed: ConnectionRefusedError"), words
     with pytest.raises(FileNotFoundError):
         read_dev(data_dir)
 
@@ -99,7 +148,8 @@ async def test_a_cluster_runs_stops_and_goes_on_with_its_data(tmp_path: Path) ->
         await until_up(second)
         again = read_dev(data_dir)
         assert (again["app_id"], again["api_key"]) == (dev["app_id"], dev["api_key"])
-        assert await make_link(again) == 201
+        assert secrets_of(again) == secrets_of(dev)
+        assert (await make_link(again), await make_user_of_workos(again)) == (201, 201)
         assert await stop(second, signal.SIGKILL) == -signal.SIGKILL
     await until_none_runs(data_dir)
 

@@ -140,6 +140,16 @@ async def test_a_refused_redirect_is_told_what_it_missed(start_issuer: Any) -> N
     assert "https://app.example/callback, which differs by port (8443, not 443)" in problem["message"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"), [("pt", "pt-BR"), ("pt-PT", "pt-BR"), ("de-AT", "de"), ("ja", "en")]
+)
+async def test_the_language_that_is_told_is_the_one_that_the_notifier_would_take(
+    issuer: RunningIssuer, reported: None, asked: str, told: str
+) -> None:
+    explained = await explain(issuer, email="a@b.example", channel="email", locale=asked)
+    assert explained["message"]["locale"] == told
+
+
 async def test_without_a_report_of_notifiers_nothing_is_claimed(
     issuer: RunningIssuer, owner: asyncpg.Connection
 ) -> None:

@@ -161,6 +161,59 @@ async def test_a_key_that_seals_a_second_factor_is_needed_for_good(
     assert (await dropped(program, ring)).status == 0
 
 
+_LIVE = "INSERT INTO magiclink.{table} (id, kid, app_id, user_id, expires_at{more}) VALUES ($1, $2, $3, $4, now() + interval '1 hour'{given})"
+_WEBHOOK = (
+    "INSERT INTO magiclink.webhook_endpoints (id, kid, app_id, url) VALUES ($1, $2, $3, $4::uuid::text)"
+)
+
+
+@pytest.mark.parametrize(
+    ("insert", "over", "words"),
+    [
+        (
+            _LIVE.format(table="sessions", more=", opened_by", given=", 'api'"),
+            "UPDATE magiclink.sessions SET revoked_at = now() WHERE kid = $1",
+            "1 sessions",
+        ),
+        (
+            _LIVE.format(table="trusted_devices", more="", given=""),
+            "UPDATE magiclink.trusted_devices SET expires_at = now() WHERE kid = $1",
+            "1 trusted devices",
+        ),
+        (
+            _LIVE.format(table="challenges", more="", given=""),
+            "UPDATE magiclink.challenges SET done_at = now() WHERE kid = $1",
+            "1 challenges",
+        ),
+        (_WEBHOOK, "DELETE FROM magiclink.webhook_endpoints WHERE kid = $1", "1 webhooks"),
+    ],
+)
+async def test_a_key_that_makes_what_outlives_links_is_kept_until_that_is_over(
+    program: Program, ring: Path, seeds: Seeds, owner: asyncpg.Connection, insert: str, over: str, words: str
+) -> None:
+    app = await seeds.app()
+    await owner.execute(insert, app.key_id, KID, app.id, await seeds.user(app))
+    for step in ("--stage", "--activate"):
+        await program("keys", "rotate", step, str(ring))
+    refused = await dropped(program, ring)
+    assert (refused.status, words in refused.err) == (1, True), refused
+    await owner.execute(over, KID)
+    assert (await dropped(program, ring)).status == 0
+
+
+async def test_a_key_stays_as_long_as_the_use_of_its_links_is_polled_for(
+    program: Program, ring: Path, seeds: Seeds, owner: asyncpg.Connection
+) -> None:
+    for step in ("--stage", "--activate"):
+        await program("keys", "rotate", step, str(ring))
+    link = await seeds.link(await seeds.app(), kid=KID)
+    used = "UPDATE magiclink.links SET consumed_at = now() - make_interval(secs => $2), exchanged_at = now() WHERE id = $1"
+    await owner.execute(used, link.id, 590.0)
+    assert (await dropped(program, ring)).status == 1
+    await owner.execute(used, link.id, 601.0)
+    assert (await dropped(program, ring)).status == 0
+
+
 async def test_signing_keys_are_rotated_in_place_and_kept_until_their_last_jwt(
     program: Program, tmp_path: Path
 ) -> None:

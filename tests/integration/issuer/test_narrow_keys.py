@@ -113,3 +113,13 @@ async def test_nobody_is_moved_into_the_domains_of_the_key_or_out_of_them(
         assert (await response.json())["email"] == (after if status == 200 else before)
     async with narrow.session.patch(url, json={"metadata": {"a": 1}}, headers=headers) as response:
         assert response.status == 200
+
+
+async def test_nobodys_texts_are_led_elsewhere_by_a_key_that_reaches_no_phone(
+    narrow: RunningIssuer, seeds: Seeds
+) -> None:
+    user_id = await seeds.user(narrow.app, "ann@shop.example")
+    url, headers = f"{narrow.url}/v1/users/{user_id}", narrow.app.headers
+    for phone, status in (("+12025550123", 403), (None, 200)):
+        async with narrow.session.patch(url, json={"phone": phone}, headers=headers) as response:
+            assert response.status == status

@@ -1,5 +1,6 @@
 """`/v1/webhooks` over HTTP: made with a secret that is told once, listed without it, tried, deleted, and nobody else's."""
 
+import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -58,6 +59,11 @@ async def test_an_app_has_twenty_endpoints_at_most(shop: Caller) -> None:
     made = [await shop.ask("POST", "/v1/webhooks", HOOK) for _ in range(21)]
     assert [answer.status for answer in made] == [201] * 20 + [422]
     assert made[20].rules == {"url": "too_many_webhooks"}
+
+
+async def test_those_that_are_made_at_once_are_twenty_at_most(shop: Caller) -> None:
+    made = await asyncio.gather(*(shop.ask("POST", "/v1/webhooks", HOOK) for _ in range(40)))
+    assert sorted(answer.status for answer in made) == [201] * 20 + [422] * 20
 
 
 async def test_a_deleted_endpoint_is_gone(shop: Caller) -> None:

@@ -275,6 +275,27 @@ async def test_what_a_crashed_notifier_held_is_queued_again(
     assert (await delivery_row(owner, endpoint_id))["status"] == "delivered"
 
 
+async def test_who_was_paused_past_the_lease_writes_nothing(
+    post: Post, owner: asyncpg.Connection, app: SeededApp, receiver: Receiver
+) -> None:
+    endpoint_id = await endpoint(owner, app, receiver.url)
+    await post.tell(consumed(app))
+    receiver.gate = asyncio.Event()
+    (queued,) = await owner.fetch("SELECT value FROM magiclink.outbox WHERE key = $1", str(endpoint_id))
+    await post.delivery.handle([record(queued["value"])])
+    async with asyncio.timeout(10):
+        while not receiver.got:
+            await asyncio.sleep(0.01)
+    # Meanwhile the sweep queued it again and another notifier has claimed it.
+    await owner.execute(
+        "UPDATE magiclink.webhook_deliveries SET attempts = attempts + 1 WHERE endpoint_id = $1", endpoint_id
+    )
+    receiver.gate.set()
+    await post.delivery.drain()
+    row = await delivery_row(owner, endpoint_id)
+    assert (row["status"], row["attempts"]) == ("queued", 2)
+
+
 async def test_one_slow_receiver_does_not_hold_up_the_others(
     post: Post, owner: asyncpg.Connection, app: SeededApp, receiver: Receiver
 ) -> None:

@@ -12,6 +12,11 @@ import pytest
 from services.dev.postgres import Postgres
 from services.operator.imports import command
 from services.operator.imports.files import fingerprint
+from services.operator.imports.import_users import import_batch
+from services.operator.imports.rows import TargetApp
+from services.operator.imports.trial import Trial
+from services.operator.imports.vendors import stytch
+from shared.database import Pool
 from shared.public_ids import format_id
 from tests.programs import Program
 from tests.seeds import SeededApp, Seeds
@@ -85,6 +90,51 @@ async def test_a_dry_run_finds_out_the_same_and_keeps_nothing(
     assert run.status == 1
     assert json.loads(run.out) == {"records": 2, "skipped": 0, "made": 1, "present": 0, "refused": 1}
     assert await users_of(owner, app) == []
+
+
+async def test_a_dry_run_remembers_whom_it_read_long_ago(app: SeededApp, issuer_pool: Pool) -> None:
+    one, other = stytch_user(), stytch_user(external_id="crm-7")
+    users = [
+        one,
+        one,
+        other,
+        one,
+        stytch_user(emails=one["emails"]),
+        stytch_user(),
+        stytch_user(external_id="crm-7"),
+    ]
+    records = list(enumerate(users, start=1))
+    target = TargetApp(app.id, "user-live-{uuid}")
+    told = []
+    for trial in (Trial(), None):
+        batches = [
+            await import_batch(issuer_pool, target, records[start : start + 2], stytch, trial)
+            for start in range(0, 7, 2)
+        ]
+        told.append(
+            [(outcome.fate, [p.field for p in outcome.problems]) for batch in batches for outcome in batch]
+        )
+    assert told[0] == told[1]
+    assert told[1] == [
+        ("made", []), ("present", []), ("made", []), ("present", []), ("refused", ["email"]), ("made", []),
+        ("refused", ["external_id"]),
+    ]  # fmt: skip
+
+
+async def test_what_the_database_cannot_store_is_refused_and_stops_nobody_else(
+    program: Program, app: SeededApp, owner: asyncpg.Connection, write: Write
+) -> None:
+    registered = {"applicationId": str(uuid4()), "roles": "admin"}
+    users: list[dict[str, Any]] = [
+        {"id": str(uuid4()), "email": "nul@example.com", "data": {"note": "a\0b"}},
+        {"id": str(uuid4()), "email": "old@example.com", "insertInstant": "0001-01-01T00:00:00+14:00"},
+        {"id": str(uuid4()), "email": "ada@example.com", "registrations": [registered]},
+    ]
+    path = write(users)
+    await program("import", "fusionauth", str(path), "--app", str(app.id))
+    told = {line["number"]: (line["fate"], [p["rule"] for p in line["problems"]]) for line in report_of(path)}
+    assert told == {1: ("refused", ["holds_nul"]), 2: ("refused", ["not_a_time"]), 3: ("made", [])}
+    assert [row["email"] for row in await users_of(owner, app)] == ["ada@example.com"]
 
 
 async def test_whoever_is_refused_is_reported_by_field_and_not_by_address(

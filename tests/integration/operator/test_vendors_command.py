@@ -111,3 +111,17 @@ async def test_mistakes_are_told_in_words(program: Program, arguments: tuple[str
     run = await program("vendors", "add", *arguments, "--compat-url", COMPAT)
     assert run.status in (1, 2)
     assert said in run.err
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("vendors.example.com", "must be"),
+        ("https://example.com/vendors", "no path"),
+        ("http://vendors.example.com", "https outside the dev environment"),
+    ],
+)
+async def test_a_base_url_that_no_sdk_could_use_is_refused(program: Program, url: str, said: str) -> None:
+    run = await program("vendors", "add", "stytch", "Shop", "--compat-url", url)
+    assert run.status == 2
+    assert said in " ".join(run.err.split())

@@ -67,6 +67,19 @@ async def test_a_link_that_verifies_its_address_is_enough(strict: Product, seeds
     assert answer.json["user"]["email_verified"] is True
 
 
+@pytest.mark.parametrize(("verified", "status"), [(True, 200), (False, 403)])
+async def test_who_has_a_phone_only_is_known_by_it_where_nothing_was_sent(
+    strict: Product, seeds: Seeds, owner: asyncpg.Connection, *, verified: bool, status: int
+) -> None:
+    link = await seeds.link(strict.app, channel="none")
+    await owner.execute(
+        "UPDATE magiclink.users SET email = NULL, phone = '+12025550177', phone_verified = $2 WHERE id = $1",
+        link.user_id,
+        verified,
+    )
+    assert (await strict.verify(link.token)).status == status
+
+
 @pytest.mark.parametrize(
     ("channel", "email_verified", "phone_verified", "status"),
     [

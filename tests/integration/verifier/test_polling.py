@@ -6,7 +6,9 @@ from typing import Any
 import asyncpg
 import jwt
 
+from services.verifier.exchange import challenge_of
 from shared.tokens import make_poll_token
+from tests.integration.verifier.second_factor_steps import Product, code_in
 from tests.integration.verifier.verifier_client import Answer, RunningVerifier
 from tests.seeds import RINGS, SeededApp, SeededLink, Seeds
 
@@ -107,3 +109,49 @@ async def test_a_barred_or_deleted_user_is_not_signed_in_by_a_poll(
     assert (await poll(verifier, app, link)).code == "user_locked"
     await owner.execute("DELETE FROM magiclink.users WHERE id = $1", link.user_id)
     assert (await poll(verifier, app, link, session={})).json["status"] == "revoked"
+
+
+async def test_a_poll_needs_the_verifier_of_a_link_with_a_challenge(
+    verifier: RunningVerifier, app: SeededApp, seeds: Seeds, owner: asyncpg.Connection
+) -> None:
+    mine = "a" * 43
+    link = await seeds.link(app, code_challenge=challenge_of(mine))
+    assert (await poll(verifier, app, link, session={})).json["status"] == "issued"
+    assert (await verifier.verify(app, link.token, code_verifier=mine)).status == 200
+    for body in ({}, {"code_verifier": "x" * 43}):
+        refused = await poll(verifier, app, link, session={}, **body)
+        assert (refused.status, refused.code) == (400, "code_verifier_invalid")
+    assert await owner.fetchval("SELECT count(*) FROM magiclink.sessions WHERE link_id = $1", link.id) == 0
+    assert (await poll(verifier, app, link, session={}, code_verifier=mine)).status == 200
+
+
+async def test_after_the_sign_out_a_poll_gives_neither_session_nor_jwt(
+    verifier: RunningVerifier, app: SeededApp, seeds: Seeds
+) -> None:
+    link = await seeds.link(app)
+    await verifier.verify(app, link.token)
+    begun = (await poll(verifier, app, link, session={})).json
+    revoked = await verifier.post(app, "/v1/sessions/revoke", {"session_id": begun["session"]["id"]})
+    assert revoked.json == {"revoked": 1}
+    again = await poll(verifier, app, link, session={})
+    assert (again.status, again.code) == (404, "session_invalid")
+
+
+async def test_who_polls_and_who_used_the_link_pass_the_second_factor_each_for_themselves(
+    verifier: RunningVerifier, app: SeededApp, seeds: Seeds
+) -> None:
+    product = Product(verifier, app)
+    link = await seeds.link(app)
+    await product.enrol(link.user_id)
+    by_link = await product.challenge(link.token, session={"claims": {"device": "phone"}})
+    waiting = {"session": {"claims": {"device": "desk"}}}
+    refused = await poll(verifier, app, link, **waiting)
+    assert refused.code == "second_factor_required"
+    assert (
+        (await poll(verifier, app, link, **waiting)).json["challenge"] == refused.json["challenge"] != by_link
+    )
+    desk = await product.answer(refused.json["challenge"], code_in(0))
+    assert desk.json["session"]["claims"] == {"device": "desk"}
+    phone = await product.answer(by_link, code_in(1))
+    assert phone.json["session"]["claims"] == {"device": "phone"}
+    assert phone.json["session"]["id"] != desk.json["session"]["id"]

@@ -217,6 +217,36 @@ async def test_the_same_guess_asked_again_counts_once(product: Product, seeds: S
     assert (await product.answer(challenge, code_in(0), key="k")).status == 200
 
 
+async def test_the_same_text_in_another_step_is_another_guess(
+    product: Product, seeds: Seeds, owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = await seeds.link(product.app)
+    await product.enrol(link.user_id)
+    challenge = await product.challenge(link.token)
+    wrong, step_at = wrong_code(), totp.step_at
+    for later in range(5):
+        monkeypatch.setattr(totp, "step_at", lambda seconds, later=later: step_at(seconds) + 1000 * later)
+        for _ in range(2):
+            assert (await product.answer(challenge, wrong, key="k")).status == 400
+    row = await one_row(owner, "SELECT tries FROM magiclink.challenges WHERE link_id = $1", link.id)
+    assert row["tries"] == 5
+    monkeypatch.setattr(totp, "step_at", lambda seconds: step_at(seconds) + 9000)
+    assert (await product.answer(challenge, wrong, key="k")).code == "challenge_invalid"
+
+
+async def test_confirming_a_confirmed_factor_tells_no_code_that_still_opens_a_challenge(
+    product: Product, seeds: Seeds
+) -> None:
+    link = await seeds.link(product.app)
+    factor = await product.enrol(link.user_id)
+    confirm = f"/v1/users/{link.user_id}/second-factors/{factor['id']}/confirm"
+    refused = await product.post(confirm, {"code": code_in(0)})
+    assert (refused.status, refused.code) == (400, "second_factor_invalid")
+    assert (await product.answer(await product.challenge(link.token), code_in(0))).status == 200
+    # What was used is nobody's guess: who confirmed with it may ask again.
+    assert (await product.post(confirm, {"code": code_in(0)})).status == 200
+
+
 async def test_tries_at_once_are_five_at_most(
     product: Product, seeds: Seeds, owner: asyncpg.Connection
 ) -> None:

@@ -15,7 +15,7 @@ NOT_ACTIVE = {"active": False, "claims": None}
 
 
 async def begin(verifier: RunningVerifier, app: SeededApp, seeds: Seeds, **wanted: Any) -> dict[str, Any]:
-    answer = await verifier.verify(app, (await seeds.link(app)).token, session={}, **wanted)
+    answer = await verifier.verify(app, (await seeds.link(app)).token, **{"session": {}, **wanted})
     assert answer.status == 200, answer.text
     found: dict[str, Any] = answer.json
     return found
@@ -86,6 +86,18 @@ async def test_introspection_says_what_a_jwt_is_worth_now(
     assert (told["active"], told["session"], told["claims"]["sid"]) == (True, "live", begun["session"]["id"])
     await verifier.post(app, "/v1/sessions/revoke", {"jwt": begun["jwt"]})
     assert await look_at(verifier, app, begun["jwt"]) == {**NOT_ACTIVE, "session": "over"}
+
+
+async def test_a_jwt_with_all_the_claims_that_it_may_have_is_taken_everywhere(
+    verifier: RunningVerifier, app: SeededApp, seeds: Seeds
+) -> None:
+    begun = await begin(verifier, app, seeds)
+    token = (await make(verifier, app, begun["session"]["id"], jwt_claims={"x": "y" * 16_000})).json["jwt"]
+    assert (await look_at(verifier, app, token))["active"]
+    again = await begin(verifier, app, seeds, session={"extends": token})
+    assert again["session"]["id"] == begun["session"]["id"]
+    for path in ("authenticate", "revoke"):
+        assert (await verifier.post(app, f"/v1/sessions/{path}", {"jwt": token})).status == 200, path
 
 
 async def test_introspection_knows_the_time(

@@ -262,6 +262,51 @@ async def test_a_user_who_was_barred_meanwhile_gets_no_session(
     )
 
 
+@pytest.mark.parametrize("end", ["revoked_at = now()", "expires_at = now()"])
+async def test_whose_session_is_over_gets_neither_it_nor_a_jwt_by_asking_again(
+    verifier: RunningVerifier, app: SeededApp, seeds: Seeds, owner: asyncpg.Connection, end: str
+) -> None:
+    link = await seeds.link(app)
+    assert (await verifier.verify(app, link.token, "mine", session={})).status == 200
+    await owner.execute(f"UPDATE magiclink.sessions SET {end} WHERE link_id = $1", link.id)
+    again = await verifier.verify(app, link.token, "mine", session={})
+    assert (again.status, again.code) == (404, "session_invalid")
+
+
+async def test_a_proof_of_long_ago_opens_no_session_once_its_own_is_swept(
+    verifier: RunningVerifier, app: SeededApp, seeds: Seeds, owner: asyncpg.Connection
+) -> None:
+    link = await seeds.link(app)
+    assert (await verifier.verify(app, link.token, "mine", session={})).status == 200
+    await owner.execute("DELETE FROM magiclink.sessions WHERE link_id = $1", link.id)
+    move = "UPDATE magiclink.links SET consumed_at = now() - make_interval(secs => $2) WHERE id = $1"
+    await owner.execute(move, link.id, 3601.0)
+    again = await verifier.verify(app, link.token, "mine", session={})
+    assert (again.status, again.code) == (404, "session_invalid")
+    assert await owner.fetchval("SELECT count(*) FROM magiclink.sessions WHERE link_id = $1", link.id) == 0
+    # Within the hour it is an outage that is over.
+    await owner.execute(move, link.id, 3590.0)
+    assert (await verifier.verify(app, link.token, "mine", session={})).status == 200
+
+
+async def test_more_claims_than_a_session_holds_are_refused_and_the_same_attempt_goes_on_with_fewer(
+    verifier: RunningVerifier, app: SeededApp, seeds: Seeds
+) -> None:
+    begun = (await verifier.verify(app, (await seeds.link(app)).token, session={})).json
+    extends = {"extends": begun["session_token"]}
+    for name in "abcd":
+        claims = {name: "x" * 4000}
+        answer = await verifier.verify(
+            app, (await seeds.link(app)).token, session={**extends, "claims": claims}
+        )
+        assert answer.status == 200, answer.text
+    link = await seeds.link(app)
+    refused = await verifier.verify(app, link.token, "mine", session={**extends, "claims": {"e": "x" * 4000}})
+    assert refused.status == 422
+    assert refused.json["errors"][0]["rule"] == "too_large"
+    assert (await verifier.verify(app, link.token, "mine", session=extends)).status == 200
+
+
 async def test_the_jwt_is_worded_as_the_app_wants_it(verifier: RunningVerifier, seeds: Seeds) -> None:
     app = await seeds.app(
         jwt_issuer="stytch.com/p", jwt_audience=["project-1"], user_id_format="user-test-{uuid}"

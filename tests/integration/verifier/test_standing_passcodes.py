@@ -132,6 +132,19 @@ async def test_whoever_guesses_at_anybodys_passcode_is_stopped_by_address(
     assert (await verifier.verify_passcode(standalone, passcode_of(link), client=somebody)).status == 200
 
 
+async def test_the_addresses_of_one_ipv6_network_are_one_guesser(
+    verifier: RunningVerifier, standalone: SeededApp, seeds: Seeds
+) -> None:
+    link = await standing_link(seeds, standalone)
+    for number in range(MISSES_PER_ADDRESS_PER_HOUR):
+        guesser = {"ip": f"2001:db8::{number:x}"}
+        assert (await verifier.verify_passcode(standalone, wrong(link, number), client=guesser)).status == 400
+    stopped = await verifier.verify_passcode(standalone, passcode_of(link), client={"ip": "2001:db8::f:1"})
+    assert (stopped.status, stopped.code) == (429, "rate_limited")
+    neighbour = {"ip": "2001:db8:0:1::1"}
+    assert (await verifier.verify_passcode(standalone, passcode_of(link), client=neighbour)).status == 200
+
+
 async def test_those_who_know_their_passcodes_use_nothing_up(verifier: RunningVerifier, seeds: Seeds) -> None:
     standalone = await seeds.app(passcode_standalone=True, passcode_tries_per_day=1000)
     for _ in range(MISSES_PER_ADDRESS_PER_HOUR + 3):
@@ -180,6 +193,24 @@ async def test_a_passcode_is_found_by_its_users_id_and_by_the_channel_it_was_sen
     by_mail = await verifier.verify_passcode(app, passcode_of(mailed), **holder, channel="email")
     assert (by_mail.status, by_mail.json["link"]["id"]) == (200, str(mailed.id))
     assert (await verifier.verify_passcode(app, passcode_of(texted), **holder)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("sent_by", "named", "found"),
+    [
+        ("sms", "phone", True),
+        ("whatsapp", "phone", True),
+        ("whatsapp", "sms", False),
+        ("email", "phone", False),
+    ],
+)
+async def test_a_phone_is_reached_by_sms_and_by_whatsapp(
+    verifier: RunningVerifier, app: SeededApp, seeds: Seeds, sent_by: str, named: str, *, found: bool
+) -> None:
+    link = await link_with_passcode(seeds, app, channel=sent_by)
+    holder = {"user_id": str(link.user_id), "channel": named}
+    answer = await verifier.verify_passcode(app, passcode_of(link), **holder)
+    assert answer.status == (200 if found else 400)
 
 
 async def test_a_foreign_user_id_is_nobody(verifier: RunningVerifier, app: SeededApp, seeds: Seeds) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from shared.tokens import make_passcode
+from shared.tokens import make_passcode, make_poll_token
 from tests.integration.verifier.verifier_client import Answer, RunningVerifier
 from tests.seeds import RINGS, SeededApp, Seeds, one_row
 
@@ -164,6 +164,58 @@ async def test_a_challenge_asks_for_its_verifier_at_every_door_and_burns_nothing
     ):
         assert (refused.status, refused.code) == (400, "code_verifier_invalid")
     assert await free_again(verifier, app, link.token, code_verifier=VERIFIER)
+
+
+async def test_a_suspension_says_why_at_every_door(
+    verifier: RunningVerifier, app: SeededApp, seeds: Seeds, owner: asyncpg.Connection
+) -> None:
+    pressed, used = await seeds.link(app), await seeds.link(app)
+    code = (await verifier.press(pressed.token)).grant
+    begun = (await verifier.verify(app, used.token, session={"refresh": True})).json
+    await owner.execute(
+        "UPDATE magiclink.users SET status = 'suspended', status_reason = 'Payment is late' WHERE id = $1",
+        used.user_id,
+    )
+    poll_token = make_poll_token(RINGS["verifier"], used.ref)
+    for refused in (
+        await verifier.verify(app, (await seeds.link(app)).token),
+        await verifier.exchange(app, code),
+        await verifier.post(app, "/v1/links/poll", {"poll_token": poll_token}),
+        await verifier.post(app, "/v1/sessions", {"user_id": str(used.user_id)}),
+        await verifier.post(app, "/v1/sessions/authenticate", {"session_token": begun["session_token"]}),
+        await verifier.post(
+            app, "/v1/sessions/refresh", {"refresh_token": begun["refresh_token"], "rotate": True}
+        ),
+    ):
+        assert (refused.status, refused.code) == (403, "user_suspended")
+        assert (refused.json["status_reason"], refused.json["suspended_until"]) == ("Payment is late", None)
+
+
+async def test_asking_again_is_on_the_same_terms(
+    verifier: RunningVerifier, app: SeededApp, seeds: Seeds
+) -> None:
+    link = await seeds.link(app, code_challenge=CHALLENGE)
+    assert (await verifier.verify(app, link.token, "mine", code_verifier=VERIFIER)).status == 200
+    for body in ({}, {"code_verifier": "x" * 43}):
+        assert (await verifier.verify(app, link.token, "mine", **body)).code == "code_verifier_invalid"
+    bob = str(await seeds.user(app, "bob@example.com"))
+    terms = {"code_verifier": VERIFIER, "user_id": bob}
+    assert (await verifier.verify(app, link.token, "mine", **terms)).code == "link_invalid"
+    assert (await verifier.verify(app, link.token, "mine", code_verifier=VERIFIER)).status == 200
+
+
+async def test_a_grant_is_exchanged_again_on_the_same_terms(
+    verifier: RunningVerifier, app: SeededApp, seeds: Seeds
+) -> None:
+    link = await seeds.link(app, client='{"ip": "203.0.113.9", "user_agent": "Firefox"}')
+    code = (await verifier.press(link.token)).grant
+    both = {"ip": True, "user_agent": True}
+    body = {"code": code, "client": HERE, "match_client": both}
+    path = "/v1/grants/exchange"
+    assert (await verifier.post(app, path, body, "mine")).status == 200
+    elsewhere = {**body, "client": {**HERE, "ip": "203.0.113.10"}}
+    assert (await verifier.post(app, path, elsewhere, "mine")).code == "client_mismatch"
+    assert (await verifier.post(app, path, body, "mine")).status == 200
 
 
 async def test_a_verifier_without_a_challenge_is_refused(

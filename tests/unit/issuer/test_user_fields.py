@@ -82,6 +82,15 @@ def test_a_filters_value_fits_its_field(found: dict[str, Any], rule: str) -> Non
     assert rules(UserSearch, {"filters": [found]}) == {"filters.0": rule}
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_moment_that_utc_has_no_year_for_is_refused(moment: str) -> None:
+    assert rules(UserPatch, {"expires_at": moment, "suspended_until": moment}) == {
+        "expires_at": "moment_range", "suspended_until": "moment_range",
+    }  # fmt: skip
+    filters = [{"field": "created_after", "values": [moment]}]
+    assert rules(UserSearch, {"filters": filters}) == {"filters.0": "filter_value"}
+
+
 def test_a_filter_has_a_known_field_and_some_values() -> None:
     assert rules(UserSearch, {"filters": [{"field": "password", "values": []}]}) == {
         "filters.0.field": "literal_error",

@@ -1,6 +1,8 @@
 """Where a webhook may go: nowhere inside (SSRF)."""
 
+import asyncio
 import socket
+import threading
 
 import pytest
 
@@ -15,6 +17,7 @@ from services.notifier.webhook_post import WebhookPoster
         "224.0.0.1", "255.255.255.255", "192.0.2.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1",
         "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b:1::1", "2002:7f00:1::", "2002:a00:1::",
         "2001:0:7f00:1::", "2001:db8::1", "127.1", "2130706433", "0x7f000001", "127.0.0.1.", "", "example.com",
+        "::7f00:1", "::ffff:0:7f00:1", "192.0.0.192", "100::1", "5f00::1",
     ],
 )  # fmt: skip
 def test_an_address_of_ours_is_not_public(address: str) -> None:
@@ -42,6 +45,20 @@ async def test_a_name_that_leads_inside_is_not_resolved() -> None:
         await resolver.resolve("localhost", 443, socket.AF_INET)
     with pytest.raises(AddressNotPublic):
         await resolver.resolve("0x7f000001", 443, socket.AF_INET)
+    await resolver.close()
+
+
+async def test_names_that_nobody_answers_for_hold_no_thread_that_others_need(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(30) and [])
+    resolver = PublicResolver()
+    waiting = [asyncio.create_task(resolver.resolve(f"{n}.example", 443)) for n in range(100)]
+    await asyncio.sleep(0)
+    assert await asyncio.wait_for(asyncio.to_thread(lambda: "sent"), 5) == "sent"
+    answered.set()
+    assert {type(one) for one in await asyncio.gather(*waiting, return_exceptions=True)} == {AddressNotPublic}
     await resolver.close()
 
 

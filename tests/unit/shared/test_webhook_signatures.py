@@ -1,5 +1,7 @@
 """Signed webhooks: as the standard says, and good for nothing else."""
 
+import base64
+import hmac
 from uuid import uuid4
 
 import pytest
@@ -54,6 +56,8 @@ def test_one_of_several_signatures_is_enough() -> None:
         ({"webhook-timestamp": "9" * 5000}, BODY, SENT_AT),
         ({"webhook-signature": ""}, BODY, SENT_AT),
         ({"webhook-signature": "é"}, BODY, SENT_AT),
+        ({"webhook-signature": "v1,\udce9"}, BODY, SENT_AT),
+        ({"webhook-id": "\udce9"}, BODY, SENT_AT),
         ({"webhook-signature": "rAvfW3dJ/X/qxhsaXPOyyCGmRKsaKWcsNccKXlIktD0="}, BODY, SENT_AT),
         ({"webhook-signature": "v1a,rAvfW3dJ/X/qxhsaXPOyyCGmRKsaKWcsNccKXlIktD0="}, BODY, SENT_AT),
     ],
@@ -70,6 +74,16 @@ def test_another_secret_verifies_nothing() -> None:
         verify("whsec_" + "A" * 32, HEADERS, BODY, SENT_AT)
     with pytest.raises(WebhookInvalid):
         verify("not base64!", HEADERS, BODY, SENT_AT)
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_MTIzNDU2Nzg5MDEyMzQ1"])
+def test_a_secret_that_anybody_could_have_verifies_nothing(secret: str) -> None:
+    # What an attacker signs with the empty secret of a receiver whose setting is missing.
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    content = f"{HEADERS['webhook-id']}.{SENT_AT}.".encode() + BODY
+    forged = base64.b64encode(hmac.digest(key, content, "sha256")).decode()
+    with pytest.raises(WebhookInvalid):
+        verify(secret, {**HEADERS, "webhook-signature": f"v1,{forged}"}, BODY, SENT_AT)
 
 
 def test_every_endpoint_has_a_secret_of_its_own() -> None:

@@ -85,6 +85,10 @@ def read_cookie(answer: Any) -> Any:
     return {"authenticated": read.authenticated, "session_id": getattr(read, "session_id", None)}
 
 
+def own_client_id() -> Any:
+    return {"client_id": os.environ["CLIENT_ID"]}
+
+
 def get_jwks() -> Any:
     return client.user_management.get_jwks(os.environ["CLIENT_ID"]).to_dict()
 

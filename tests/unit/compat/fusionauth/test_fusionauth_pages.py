@@ -51,6 +51,17 @@ async def test_a_press_redeems_for_the_application_that_the_link_says() -> None:
     assert len(keys) == 1
 
 
+@pytest.mark.parametrize("said", ["../users/x", "garbage", 7, None])
+async def test_an_application_that_a_link_names_by_no_id_is_no_application(said: Any) -> None:
+    answers = Answers()
+    link = {"redirect_url": None, "metadata": {"application_id": said}}
+    answers.by_call[VERIFY] = {**REDEEMED, "link": link}
+    async with compat(answers) as client, client.post(PATH, headers=OWN) as response:
+        assert response.status == 200
+    assert not [asked.what for asked in answers.asked if "/v1/applications" in asked.what]
+    assert answers.bodies(VERIFY)[1]["application_id"] is None
+
+
 @pytest.mark.parametrize(
     ("state", "location"),
     [

@@ -69,11 +69,27 @@ def test_a_change_merges_profile_and_data_and_leaves_the_rest_alone() -> None:
 
 
 def test_a_whole_user_takes_the_place_of_another() -> None:
-    fields = replaced_fields(User.model_validate({"email": "x@example.com"}))
+    fields = replaced_fields(User.model_validate({"email": "x@example.com"}), USER)
     assert fields["email"] == "x@example.com"
     assert (fields["username"], fields["phone"], fields["expires_at"]) == (None, None, None)
     assert (fields["profile"], fields["metadata"], fields["password_change_required"]) == ({}, {}, False)
     assert "status" not in fields
+
+
+@pytest.mark.parametrize("status", ["active", "inactive", "locked", "suspended", "pending"])
+def test_who_writes_a_user_back_as_read_changes_no_status(status: str) -> None:
+    before = {**USER, "status": status}
+    said = User.model_validate(shapes.user(before, VendorApp.of(APP)))
+    assert "status" not in replaced_fields(said, before)
+    assert "status" not in native_fields(said, before)
+
+
+@pytest.mark.parametrize(
+    ("status", "active", "then"), [("active", False, "inactive"), ("inactive", True, "active")]
+)
+def test_a_user_is_deactivated_and_reactivated(status: str, active: bool, then: str) -> None:
+    before, said = {**USER, "status": status}, User.model_validate({"active": active})
+    assert replaced_fields(said, before)["status"] == native_fields(said, before)["status"] == then
 
 
 def test_an_expiry_past_all_years_is_refused_by_its_name() -> None:

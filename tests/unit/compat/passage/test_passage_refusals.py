@@ -10,6 +10,7 @@ from services.compat.passage.errors import (
     app_not_found,
     device_not_found,
     invalid_request,
+    magic_link_not_found,
     refusal_view,
     told,
     user_not_found,
@@ -121,3 +122,13 @@ def test_the_bodies_are_those_of_the_vendor_and_carry_the_cors_headers() -> None
 
 def test_every_native_refusal_of_a_redemption_has_words() -> None:
     assert {refusal.code for refusal in REFUSALS.values()} <= errors._NATIVE.keys()
+
+
+def test_a_link_that_never_was_and_one_that_is_not_the_users_are_told_in_the_same_words() -> None:
+    assert told(refused("link_invalid", 404)) == magic_link_not_found().told
+
+
+def test_no_refusal_names_a_realm_that_passage_does_not_have() -> None:
+    response = refusal_view(call("GET", "/").request, Unauthorized(), "request-1")
+    assert isinstance(response, web.Response)
+    assert "WWW-Authenticate" not in response.headers

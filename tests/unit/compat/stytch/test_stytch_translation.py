@@ -43,6 +43,22 @@ async def test_an_embeddable_link_is_a_link_that_nobody_sends(bench: Bench) -> N
     assert bench.body_of("POST /v1/links") == asked
 
 
+async def test_a_secret_that_may_not_see_tokens_gets_none(bench: Bench) -> None:
+    bench.answers["POST /v1/links"] = (
+        201,
+        {"link": {"user_id": USER_ID}, "user_created": False},
+    )
+    status, told = await bench.call("POST", "/v1/magic_links", {"user_id": USER_NAME})
+    assert (status, told["error_type"]) == (403, "unauthorized_action")
+
+
+async def test_an_endless_user_agent_does_not_stop_a_sign_in(bench: Bench) -> None:
+    bench.answers["POST /v1/links/verify"] = 200, redeemed()
+    asked = {"token": "aToken", "attributes": {"user_agent": "x" * 600}}
+    assert (await bench.call("POST", "/v1/magic_links/authenticate", asked))[0] == 200
+    assert bench.body_of("POST /v1/links/verify")["client"] == {"user_agent": "x" * 512}
+
+
 async def test_authenticating_without_a_session_answers_empty_texts(bench: Bench) -> None:
     bench.answers["POST /v1/links/verify"] = 200, redeemed()
     status, told = await bench.call("POST", "/v1/magic_links/authenticate", {"token": "aToken"})
@@ -512,25 +528,60 @@ async def test_a_search_is_put_into_native_filters(bench: Bench) -> None:
             "filter_value": {"greater_than": "2026-01-01T00:00:00Z", "less_than": "2026-02-01T00:00:00Z"},
         },
     ]
-    asked = {"limit": 10, "cursor": "c1", "query": {"operator": "OR", "operands": operands}}
+    asked = {"limit": 10, "cursor": "c1", "query": {"operator": "AND", "operands": operands}}
     _, told = await bench.call("POST", "/v1/users/search", asked)
     assert told["results_metadata"] == {"total": 7, "next_cursor": "c2"}
     assert [one["user_id"] for one in told["results"]] == [USER_NAME]
     assert bench.body_of("POST /v1/users/search") == {
-        "operator": "OR",
+        "operator": "AND",
         "limit": 10,
         "cursor": "c1",
         "filters": [
-            {"field": "id", "values": [USER_ID]},
             {"field": "email", "values": ["ann@example.com"]},
-            {"field": "id", "values": [USER_ID, "00000000-0000-0000-0000-000000000000"]},
             {"field": "email_verified", "values": [True]},
             {"field": "email_like", "values": ["ann"]},
             {"field": "status", "values": ["active"]},
             {"field": "created_after", "values": ["2026-01-01T00:00:00+00:00"]},
             {"field": "created_before", "values": ["2026-02-01T00:00:00+00:00"]},
+            {"field": "id", "values": [USER_ID]},
         ],
     }
+
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
+BETWEEN = {
+    "filter_name": "created_at_between",
+    "filter_value": {"greater_than": "2026-01-01T00:00:00Z", "less_than": "2026-02-01T00:00:00Z"},
+}
+
+
+@pytest.mark.parametrize(
+    ("operator", "operands", "ids"),
+    [
+        ("OR", [("user_id", [USER_NAME]), ("email_id", ["garbage"])], [NOBODY, USER_ID]),
+        ("AND", [("user_id", [USER_NAME]), ("email_id", [EMAIL_ID])], [USER_ID]),
+        ("AND", [("user_id", [USER_NAME]), ("phone_id", ["garbage"])], [NOBODY]),
+    ],
+)
+async def test_ids_of_several_kinds_are_one_native_filter(
+    bench: Bench, operator: str, operands: list[tuple[str, list[str]]], ids: list[str]
+) -> None:
+    """The native search takes each field once."""
+    bench.answers["POST /v1/users/search"] = 200, {"items": [], "next_cursor": None, "total": 0}
+    named = [{"filter_name": name, "filter_value": value} for name, value in operands]
+    await bench.call("POST", "/v1/users/search", {"query": {"operator": operator, "operands": named}})
+    assert bench.body_of("POST /v1/users/search")["filters"] == [{"field": "id", "values": ids}]
+
+
+async def test_between_two_times_means_both_whatever_joins_the_filters(bench: Bench) -> None:
+    bench.answers["POST /v1/users/search"] = 200, {"items": [], "next_cursor": None, "total": 0}
+    await bench.call("POST", "/v1/users/search", {"query": {"operator": "OR", "operands": [BETWEEN]}})
+    assert bench.body_of("POST /v1/users/search")["operator"] == "AND"
+    operands = [BETWEEN, {"filter_name": "status", "filter_value": "active"}]
+    status, told = await bench.call(
+        "POST", "/v1/users/search", {"query": {"operator": "OR", "operands": operands}}
+    )
+    assert (status, told["error_type"]) == (400, "user_search_invalid_operator")
 
 
 @pytest.mark.parametrize(

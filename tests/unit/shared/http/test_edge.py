@@ -1,6 +1,7 @@
 import asyncio
+from dataclasses import replace
 from typing import Any, cast
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import orjson
 import pytest
@@ -10,6 +11,7 @@ from structlog.testing import capture_logs
 
 from shared.api_keys import ApiKeys
 from shared.errors import LinkConsumed, RateLimited, Unauthorized
+from shared.http.addresses import asking_address
 from shared.http.edge import Edge
 from shared.http.routes import ApiKey, Call, Caller, Public, Route
 from shared.limits import FailOpenBucket
@@ -23,14 +25,15 @@ class Doors:
 
     def __init__(self, scopes: set[str], *, limited: str = "") -> None:
         self.passed: list[str] = []
+        self.charged: list[str] = []
         self._limited = limited
-        self._caller = Caller(uuid4(), uuid4(), frozenset(scopes))
+        self.caller = Caller(uuid4(), uuid4(), frozenset(scopes))
 
-    async def check(self, authorization: str | None) -> Caller:
+    async def check(self, authorization: str | None, acts_for: str | None = None) -> Caller:
         self.passed.append("key")
         if authorization is None:
             raise Unauthorized
-        return self._caller
+        return self.caller if acts_for is None else replace(self.caller, app_id=UUID(acts_for))
 
     def bucket(self, name: str) -> FailOpenBucket:
         doors = self
@@ -38,6 +41,7 @@ class Doors:
         class Bucket:
             async def take(self, who: str, tokens: int = 1) -> None:
                 doors.passed.append(f"{name} limit, {who if name == 'address' else 'key'}: {tokens}")
+                doors.charged.append(who)
                 if doors._limited == name:
                     raise RateLimited(retry_after_seconds=1)
 
@@ -77,6 +81,30 @@ async def test_the_doors_stand_in_the_order_of_defence() -> None:
     response = await ask(doors.edge(), route, Authorization="Bearer x", X_Forwarded_For="203.0.113.9")
     assert response.status == 200
     assert doors.passed == ["address limit, 203.0.113.9: 10", "key", "key limit, key: 10", "handler"]
+
+
+async def test_a_key_that_acts_for_many_apps_has_a_limit_for_each() -> None:
+    doors, apps = Doors(set()), [str(uuid4()) for _ in range(2)]
+    for app in apps:
+        await ask(
+            doors.edge(),
+            Route("POST", "/x", doors.handler, ApiKey(None)),
+            Authorization="x",
+            Magiclink_App=app,
+        )
+    assert doors.charged[1::2] == [f"{doors.caller.key_id}:{app}" for app in apps]
+
+
+async def test_the_handler_knows_whose_request_it_answers_so_that_services_behind_can_be_told() -> None:
+    known: list[str | None] = []
+
+    async def handler(_: Call) -> web.Response:
+        known.append(asking_address.get())
+        return web.Response()
+
+    route = Route("POST", "/x", handler, Public("a test"))
+    await ask(Doors(set()).edge(), route, X_Forwarded_For="198.51.100.7, 203.0.113.9, 10.0.0.2")
+    assert known == ["203.0.113.9"]
 
 
 async def test_a_limited_address_costs_no_look_up() -> None:

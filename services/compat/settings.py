@@ -1,6 +1,6 @@
 """Settings of compat. It has no database and no key ring: all that it knows it asks the native API."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, field_validator
 
@@ -35,8 +35,8 @@ class CompatSettings(HttpSettings):
     compat_api_key: SecretStr = Field(
         description="An API key with `apps:act`, for calls that carry no key: it acts for apps that answer as a vendor's, and for no other."
     )
-    webhook_forwards: Annotated[SecretStr, Field(max_length=100_000)] = Field(
-        SecretStr("[]"),
+    webhook_forwards: SecretStr | None = Field(
+        None,
         description="JSON list of `{vendor, vendor_id, secret, target_url, target_secret}`: webhooks told on in the vendor's form.",
     )
 
@@ -50,7 +50,9 @@ class CompatSettings(HttpSettings):
 
     @field_validator("webhook_forwards")
     @classmethod
-    def _forwards(cls, value: SecretStr) -> SecretStr:
+    def _forwards(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
         try:
             _FORWARDS.validate_json(value.get_secret_value())
         except ValidationError as error:
@@ -61,4 +63,8 @@ class CompatSettings(HttpSettings):
 
     @property
     def forwards(self) -> list[WebhookForward]:
-        return _FORWARDS.validate_json(self.webhook_forwards.get_secret_value())
+        return (
+            []
+            if self.webhook_forwards is None
+            else _FORWARDS.validate_json(self.webhook_forwards.get_secret_value())
+        )

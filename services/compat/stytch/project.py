@@ -8,10 +8,11 @@ from uuid import UUID
 from aiohttp import web
 
 from services.compat.accounts import Account, Accounts
-from services.compat.native import Caller, NativeRefusal
+from services.compat.native import Caller
 from services.compat.stytch.credentials import read_credentials
 from services.compat.stytch.errors import USER_NOT_FOUND, StytchRefusal, refuse
 from services.compat.stytch.ids import Ids
+from services.compat.users import user_of_public_id, user_with
 from shared.errors import Unauthorized
 from shared.http.routes import Call, Delegated, json_response
 from shared.public_ids import parse_id
@@ -49,41 +50,21 @@ class Project:
 
         Raises `StytchRefusal`: 404 for an id of nobody, 400 for what is neither an id nor anybody's external id.
         """
-        native_id = self.native_id(user_id)
-        found = None if native_id is None else await self.user_or_none(native_id)
-        # Imported users keep the id that they came with, whatever its form.
-        found = found or await self._user_of_theirs("imported_id", user_id)
-        found = found or await self._user_of_theirs("external_id", user_id)
+        found: User | None = None
+        if user_id:
+            found = await user_of_public_id(self.account, user_id)
+            found = found or await user_with(self.native, "external_id", user_id)
         if found is not None:
             return found
-        if native_id is None and not self.ids.is_of_user(user_id):
+        if self.native_id(user_id) is None and not self.ids.is_of_user(user_id):
             raise StytchRefusal(400, "invalid_user_id", "user_id format is invalid.")
         raise refuse(USER_NOT_FOUND)
 
-    async def user_or_none(self, native_id: UUID) -> User | None:
-        """Return the user with this native id, or None."""
-        try:
-            found: User = await self.native.issuer("GET", f"/v1/users/{native_id}")
-        except NativeRefusal as refusal:
-            if refusal.native_code == "not_found":
-                return None
-            raise
-        return found
-
     async def find_user(self, name: str, value: str) -> User | None:
-        """Return the user with this `email`, `phone`, `external_id` or `imported_id`, or None."""
+        """Return the user with this `email` or `phone`, or None. Raises `NativeRefusal` for what is none."""
         found = await self.native.issuer("GET", "/v1/users", query={name: value})
         items: list[User] = found["items"]
         return items[0] if items else None
-
-    async def _user_of_theirs(self, name: str, value: str) -> User | None:
-        try:
-            return await self.find_user(name, value) if value else None
-        except NativeRefusal as refusal:
-            # What cannot be such an id is nobody's.
-            if refusal.native_code == "invalid_request":
-                return None
-            raise
 
 
 async def project_of(accounts: Accounts, call: Call) -> Project:

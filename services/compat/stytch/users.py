@@ -20,6 +20,7 @@ from services.compat.stytch.shapes import (
     profile_of,
     user_object,
 )
+from services.compat.users import user_of_native_id
 from shared.http.routes import Call, Route
 
 _NO_EMAIL = {"email": None, "email_verified": False}
@@ -176,7 +177,7 @@ async def _change(project: Project, user: User, change: Mapping[str, Any]) -> Us
 
 async def _holder(project: Project, kind: str, named: str, unknown: Told) -> User:
     user_id = project.ids.read(kind, named)
-    user = None if user_id is None else await project.user_or_none(user_id)
+    user = None if user_id is None else await user_of_native_id(project.native, user_id)
     if user is None:
         raise refuse(unknown)
     return user

@@ -455,7 +455,14 @@ async def test_users_are_named_by_id_imported_id_or_external_id(bench: Bench) ->
     assert (told["user_id"], told["emails"][0]["email_id"]) == (USER_NAME, EMAIL_ID)
     _, told = await bench.call("GET", "/v1/users/crm%7C7")
     assert told["external_id"] == "crm|7"
-    assert bench.asked[-1].query == {"imported_id": "crm|7"}
+    assert [asked.query for asked in bench.asked[-2:]] == [{"imported_id": "crm|7"}, {"external_id": "crm|7"}]
+
+
+async def test_an_imported_user_goes_by_the_id_that_they_came_with_alone(bench: Bench) -> None:
+    bench.answers[f"GET /v1/users/{USER_ID}"] = 200, user(public_id="user-live-old")
+    bench.answers["GET /v1/users"] = 200, {"items": [], "next_cursor": None}
+    status, told = await bench.call("GET", f"/v1/users/{USER_NAME}")
+    assert (status, told["error_type"]) == (404, "user_not_found")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The request for a link and what is told of a link: one shape for HTTP, batches and Kafka (DESIGN §8)."""
 
 from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -112,6 +113,11 @@ def _moment(value: datetime) -> datetime:
         raise PydanticCustomError("moment_range", "must lie in the years 1 to 9999 of UTC") from None
 
 
+def _one_spelling(value: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return the address as IPv4 where it is one: behind a dual-stack socket `192.0.2.7` is seen as `::ffff:192.0.2.7`."""
+    return getattr(value, "ipv4_mapped", None) or value
+
+
 Moment = Annotated[AwareDatetime, AfterValidator(_moment)]
 Email = Annotated[str, Field(max_length=320), AfterValidator(_email)]
 Phone = Annotated[str, Field(max_length=32), AfterValidator(_phone)]
@@ -127,7 +133,7 @@ class AskerInfo(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    ip: IPvAnyAddress | None = None
+    ip: Annotated[IPvAnyAddress, AfterValidator(_one_spelling)] | None = None
     user_agent: Annotated[str, Field(max_length=512)] | None = None
 
 

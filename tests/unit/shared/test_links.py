@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shared.errors import Invalid
 from shared.http.routes import parse_json, validate
 from shared.link_urls import link_url
-from shared.links import LinkRequest, RequestedLink, load_state
+from shared.links import AskerInfo, LinkRequest, RequestedLink, load_state
 
 APP_ID = "0199a0b0-0000-7000-8000-000000000001"
 
@@ -212,3 +212,17 @@ def test_what_is_wrong_with_the_whole_is_told_with_what_is_wrong_with_each_field
         ("links.3.body", "send_at_needs_channel"),
     ]
     assert all("nobody" not in p.message for p in refused.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("::FFFF:c000:207", "192.0.2.7"),
+        ("2001:DB8:0:0::1", "2001:db8::1"),
+    ],
+)
+def test_an_askers_address_has_one_spelling(sent: str, kept: str) -> None:
+    """It is compared where a link is to be redeemed from where it was asked for."""
+    assert AskerInfo.model_validate({"ip": sent}).model_dump(mode="json")["ip"] == kept

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from services.dev.plan import SERVICES
+from services.dev.plan import WITH_DATABASE
 from services.dev.postgres import PORT, Postgres, find_binaries
 from services.verifier.signing_keys import SigningKeys
 from shared.bus import TOPICS
@@ -46,7 +46,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_secrets_are_made_whole_and_kept_from_others(secrets: Path) -> None:
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
-    for service in SERVICES:
+    for service in WITH_DATABASE:
         KeyRing.parse((secrets / f"{service}_keys").read_text(), SERVICE_PURPOSES[service])
     SigningKeys.parse((secrets / "signing_keys").read_text())
     # Containers run as nobody of the host.
@@ -92,7 +92,7 @@ async def test_owner_migration_and_logins_come_in_order_and_may_come_again(
         setting = {"MAGICLINK_DATABASE_URL_FILE": str(inside / "owner_database_url")}
         done = await asyncio.to_thread(run, step, {**environment, **setting})
         assert done.returncode == 0, done.stdout + done.stderr
-    for service in SERVICES:
+    for service in WITH_DATABASE:
         connection = await asyncpg.connect((inside / f"{service}_database_url").read_text())
         groups = await connection.fetchval(
             "SELECT array_agg(r.rolname::text) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid"

@@ -24,4 +24,7 @@ async def test_each_start_tells_what_can_be_sent(
     row = await one_row(owner, "SELECT channels, templates, updated_at FROM magiclink.delivery_options")
     assert row["channels"] == ["email", "sms", "whatsapp"]
     every = ["ar", "de", "en", "es", "fr", "ja", "pt-BR"]
-    assert orjson.loads(row["templates"]) == {**dict.fromkeys(TYPES, every), f"{APP}/login": ["nl"]}
+    assert orjson.loads(row["templates"]) == {
+        **dict.fromkeys((*TYPES, "passcode"), every),
+        f"{APP}/login": ["nl"],
+    }

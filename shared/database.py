@@ -19,7 +19,9 @@ LOCK_TIMEOUT_MS = 2_000
 CONNECT_TIMEOUT_SECONDS = 5
 COMMAND_TIMEOUT_SECONDS = 10
 
-_RETRY_WHOLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+# The last is the server's own fault (class XX), such as "pfree called with invalid pointer", seen once of PostgreSQL 18.4 where many updated
+# one row. It is rolled back, as the others are, so the batch may run again.
+_RETRY_WHOLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.InternalServerError)
 _DATA = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 _LOST = (
     asyncpg.PostgresConnectionError,
@@ -123,8 +125,8 @@ async def run_batch(
 ) -> Sequence[R | BaseException]:
     """Run a batch so that one bad item fails alone (DESIGN §7).
 
-    A data error (SQLSTATE classes 22 and 23) halves the batch until the bad item stands alone; a serialization failure or a
-    deadlock retries it whole, three times; everything else is the caller's to judge.
+    A data error (SQLSTATE classes 22 and 23) halves the batch until the bad item stands alone; a serialization failure, a
+    deadlock or an internal fault of the server retries it whole, three times; everything else is the caller's to judge.
     """
     for pause_seconds in (0.01, 0.05, None):
         try:

@@ -13,7 +13,7 @@ from shared.cache import Cache
 from shared.database import Pool
 from shared.guesses import MISSES_PER_ADDRESS_PER_HOUR
 from shared.outbox import OutboxBell
-from shared.tokens import make_passcode, passcode_lookup, passcode_lookups
+from shared.tokens import LinkRef, make_passcode, passcode_lookup, passcode_lookups
 from tests.integration.issuer.conftest import RunningIssuer
 from tests.seeds import RINGS, one_row
 
@@ -190,8 +190,10 @@ async def test_other_apps_keep_no_lookups(issuer: RunningIssuer, owner: asyncpg.
 async def test_a_passcode_that_another_link_has_is_not_given_out_twice(
     standalone: RunningIssuer, owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As if passcodes had one digit: collisions are the rule.
-    monkeypatch.setattr("services.issuer.standing.make_passcode", lambda *given: make_passcode(*given)[:1])
+    # As if every link had the same passcodes: all but the first collide.
+    monkeypatch.setattr(
+        "services.issuer.standing.make_passcode", lambda _ring, _link, epoch, _format: str(epoch)
+    )
     items = [{"email": f"user{number}@example.com", "passcode": True} for number in range(6)]
     status, body, _ = await standalone.post("/v1/links/batch", {"links": items})
     assert status == 200
@@ -204,11 +206,12 @@ async def test_a_passcode_that_another_link_has_is_not_given_out_twice(
         "SELECT count(DISTINCT link_id) FROM magiclink.passcode_lookups WHERE app_id = $1", standalone.app.id
     )
     assert lookups == 6
-    # The answer's passcode is that of the epoch in the row, and so the first digits are all different.
-    assert len({one["passcode"][0] for one in links}) == 6
+    assert sorted(epochs.values()) == list(range(6))
+    for link in links:
+        ref = LinkRef(RINGS["issuer"].newest["passcode"], UUID(link["id"]))
+        assert link["passcode"] == make_passcode(RINGS["issuer"], ref, epochs[link["id"]], "digits:6")
     _, told, _ = await standalone.post(f"/v1/links/{links[-1]['id']}/reveal", {})
     assert told["link"]["passcode"] == links[-1]["passcode"]
-    assert max(epochs.values()) > 0
 
 
 async def test_an_app_without_a_free_passcode_makes_no_link(

@@ -42,7 +42,10 @@ async def test_errors_of_the_classes_22_and_23_split_a_batch(error: asyncpg.Post
     assert sizes == [4, 2, 2, 1, 1]
 
 
-@pytest.mark.parametrize("error", [asyncpg.DeadlockDetectedError("x"), asyncpg.SerializationError("x")])
+@pytest.mark.parametrize(
+    "error",
+    [asyncpg.DeadlockDetectedError("x"), asyncpg.SerializationError("x"), asyncpg.InternalServerError("x")],
+)
 async def test_a_deadlock_runs_the_whole_batch_again(error: asyncpg.PostgresError) -> None:
     runs: list[list[int]] = []
 

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from uuid import UUID, uuid4
 
 import aiohttp
+from structlog.contextvars import get_contextvars
 
 from shared.client import ApiError, UnreachableError
 from shared.client.calls import Call, send
@@ -135,8 +136,6 @@ class Caller:
 
 def current_request_id() -> str:
     """Return the id of the request that is being answered: it goes along, so that one id finds a whole story in the logs."""
-    from structlog.contextvars import get_contextvars  # noqa: PLC0415
-
     return str(get_contextvars().get("request_id") or secrets.token_hex(16))
 
 

@@ -1,5 +1,6 @@
 """Settings of compat. It has no database and no key ring: all that it knows it asks the native API."""
 
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, field_validator
@@ -61,7 +62,7 @@ class CompatSettings(HttpSettings):
             raise ValueError(f"{where}: {problem['msg']}") from None
         return value
 
-    @property
+    @cached_property
     def forwards(self) -> list[WebhookForward]:
         return (
             []

@@ -10,12 +10,11 @@ from services.compat.fusionauth import shapes
 from services.compat.fusionauth.bodies import Action, Whole
 from services.compat.fusionauth.errors import invalid, refusal_view, translated
 from services.compat.fusionauth.people import user_of_id
-from services.compat.fusionauth.tenants import Tenants
+from services.compat.fusionauth.tenants import BY_KEY, Tenants
 from shared.errors import FieldProblem, Invalid, NotFound
-from shared.http.routes import Call, Delegated, Route, json_response, validate
+from shared.http.routes import Call, Route, json_response, validate
 
 ENDPOINT: Final = "/api/user/action"
-_KEY = Delegated("a FusionAuth API key is a native key, checked by the native API")
 _SUSPENDED: Final = "suspended"
 
 
@@ -28,10 +27,10 @@ class ActionsApi:
     def routes(self) -> list[Route]:
         one = f"{ENDPOINT}/{{id}}"
         return [
-            Route("POST", ENDPOINT, self.take, _KEY, refusal_view=refusal_view),
-            Route("GET", ENDPOINT, self.list, _KEY, refusal_view=refusal_view),
-            Route("GET", one, self.read, _KEY, refusal_view=refusal_view),
-            Route("DELETE", one, self.cancel, _KEY, refusal_view=refusal_view),
+            Route("POST", ENDPOINT, self.take, BY_KEY, refusal_view=refusal_view),
+            Route("GET", ENDPOINT, self.list, BY_KEY, refusal_view=refusal_view),
+            Route("GET", one, self.read, BY_KEY, refusal_view=refusal_view),
+            Route("DELETE", one, self.cancel, BY_KEY, refusal_view=refusal_view),
         ]
 
     async def take(self, call: Call) -> web.Response:

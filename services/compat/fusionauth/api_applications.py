@@ -10,13 +10,12 @@ from services.compat.accounts import Account
 from services.compat.fusionauth import shapes
 from services.compat.fusionauth.bodies import Application, Whole, given
 from services.compat.fusionauth.errors import invalid, refusal_view, translated
-from services.compat.fusionauth.tenants import Tenants
+from services.compat.fusionauth.tenants import BY_KEY, Tenants
 from shared.errors import FieldProblem, Invalid
-from shared.http.routes import Call, Delegated, Route, json_response, validate
+from shared.http.routes import Call, Route, json_response, validate
 from shared.public_ids import DEFAULT_FORMAT, parse_id
 
 ENDPOINT: Final = "/api/application"
-_KEY = Delegated("a FusionAuth API key is a native key, checked by the native API")
 _NAMES: Final[Mapping[str, str]] = {
     "id": "applicationId",
     "name": "application.name",
@@ -34,13 +33,13 @@ class ApplicationsApi:
     def routes(self) -> list[Route]:
         one = f"{ENDPOINT}/{{id}}"
         return [
-            Route("POST", ENDPOINT, self.create, _KEY, refusal_view=refusal_view),
-            Route("GET", ENDPOINT, self.list, _KEY, refusal_view=refusal_view),
-            Route("POST", one, self.create, _KEY, refusal_view=refusal_view),
-            Route("GET", one, self.read, _KEY, refusal_view=refusal_view),
-            Route("PUT", one, self.replace, _KEY, refusal_view=refusal_view),
-            Route("PATCH", one, self.change, _KEY, refusal_view=refusal_view),
-            Route("DELETE", one, self.delete, _KEY, refusal_view=refusal_view),
+            Route("POST", ENDPOINT, self.create, BY_KEY, refusal_view=refusal_view),
+            Route("GET", ENDPOINT, self.list, BY_KEY, refusal_view=refusal_view),
+            Route("POST", one, self.create, BY_KEY, refusal_view=refusal_view),
+            Route("GET", one, self.read, BY_KEY, refusal_view=refusal_view),
+            Route("PUT", one, self.replace, BY_KEY, refusal_view=refusal_view),
+            Route("PATCH", one, self.change, BY_KEY, refusal_view=refusal_view),
+            Route("DELETE", one, self.delete, BY_KEY, refusal_view=refusal_view),
         ]
 
     async def create(self, call: Call) -> web.Response:

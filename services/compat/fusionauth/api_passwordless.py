@@ -19,17 +19,16 @@ from services.compat.fusionauth import api_logins as logins
 from services.compat.fusionauth.bodies import Login, Send, Start
 from services.compat.fusionauth.errors import invalid, named, refusal_view, translated
 from services.compat.fusionauth.people import user_of_login
-from services.compat.fusionauth.tenants import Tenants
+from services.compat.fusionauth.tenants import BY_KEY, Tenants
 from services.compat.native import NativeRefusal
 from services.compat.parts import CompatParts
 from shared.clock import monotonic
 from shared.errors import FieldProblem, Invalid, NotFound
-from shared.http.routes import Call, Delegated, Public, Route, json_response, validate
+from shared.http.routes import Call, Public, Route, json_response, validate
 from shared.link_urls import MAX_TEMPLATE_CHARS
 from shared.public_ids import DEFAULT_FORMAT, parse_id
 
 START: Final = "/api/passwordless/start"
-_KEY = Delegated("a FusionAuth API key is a native key, checked by the native API")
 _CODE = Public("the code is the proof, checked by the native API; its app is named by tenant or application")
 _NAMES: Final[Mapping[str, str]] = {"state": "state", "redirect_url": "state.redirect_uri"}
 _ABOUT_THE_USER: Final = ("user_id", "channel", "email")
@@ -47,7 +46,7 @@ class PasswordlessApi:
 
     def routes(self) -> list[Route]:
         return [
-            Route("POST", START, self.start, _KEY, refusal_view=refusal_view),
+            Route("POST", START, self.start, BY_KEY, refusal_view=refusal_view),
             Route("POST", "/api/passwordless/send", self.send, _CODE, refusal_view=refusal_view),
             Route("POST", "/api/passwordless/login", self.login, _CODE, refusal_view=refusal_view),
         ]

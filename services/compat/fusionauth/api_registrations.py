@@ -13,12 +13,11 @@ from services.compat.fusionauth.api_users import make_user
 from services.compat.fusionauth.bodies import Registration, Whole, given
 from services.compat.fusionauth.errors import refusal_view, translated
 from services.compat.fusionauth.people import user_of_id
-from services.compat.fusionauth.tenants import Tenants
+from services.compat.fusionauth.tenants import BY_KEY, Tenants
 from shared.errors import FieldProblem, Invalid
-from shared.http.routes import Call, Delegated, Route, json_response, validate
+from shared.http.routes import Call, Route, json_response, validate
 
 ENDPOINT: Final = "/api/user/registration"
-_KEY = Delegated("a FusionAuth API key is a native key, checked by the native API")
 _NAMES: Final[Mapping[str, str]] = {
     "application_id": "registration.applicationId",
     "id": "registration.id",
@@ -43,12 +42,12 @@ class RegistrationsApi:
         of_user = f"{ENDPOINT}/{{user_id}}"
         one = f"{of_user}/{{application_id}}"
         return [
-            Route("POST", ENDPOINT, self.create, _KEY, refusal_view=refusal_view),
-            Route("POST", of_user, self.create, _KEY, refusal_view=refusal_view),
-            Route("PUT", of_user, self.replace, _KEY, refusal_view=refusal_view),
-            Route("PATCH", of_user, self.change, _KEY, refusal_view=refusal_view),
-            Route("GET", one, self.read, _KEY, refusal_view=refusal_view),
-            Route("DELETE", one, self.delete, _KEY, refusal_view=refusal_view),
+            Route("POST", ENDPOINT, self.create, BY_KEY, refusal_view=refusal_view),
+            Route("POST", of_user, self.create, BY_KEY, refusal_view=refusal_view),
+            Route("PUT", of_user, self.replace, BY_KEY, refusal_view=refusal_view),
+            Route("PATCH", of_user, self.change, BY_KEY, refusal_view=refusal_view),
+            Route("GET", one, self.read, BY_KEY, refusal_view=refusal_view),
+            Route("DELETE", one, self.delete, BY_KEY, refusal_view=refusal_view),
         ]
 
     async def create(self, call: Call) -> web.Response:

@@ -12,14 +12,13 @@ from services.compat.fusionauth import shapes
 from services.compat.fusionauth.bodies import Logout, Revoke
 from services.compat.fusionauth.errors import refusal_view
 from services.compat.fusionauth.people import user_of_id
-from services.compat.fusionauth.tenants import Tenants
+from services.compat.fusionauth.tenants import BY_KEY, Tenants
 from services.compat.native import NativeRefusal
 from services.compat.parts import CompatParts
 from shared.errors import FieldProblem, Invalid, NotFound
-from shared.http.routes import Call, Delegated, Public, Route, json_response, validate
+from shared.http.routes import Call, Public, Route, json_response, validate
 
 ENDPOINT: Final = "/api/jwt/refresh"
-_KEY = Delegated("a FusionAuth API key is a native key, checked by the native API")
 _TOKEN = Public("the refresh token is the proof, checked by the native API")
 
 
@@ -33,10 +32,10 @@ class SignOutApi:
     def routes(self) -> list[Route]:
         one = f"{ENDPOINT}/{{id}}"
         return [
-            Route("GET", ENDPOINT, self.list, _KEY, refusal_view=refusal_view),
-            Route("GET", one, self.read, _KEY, refusal_view=refusal_view),
-            Route("DELETE", ENDPOINT, self.revoke, _KEY, refusal_view=refusal_view),
-            Route("DELETE", one, self.revoke_one, _KEY, refusal_view=refusal_view),
+            Route("GET", ENDPOINT, self.list, BY_KEY, refusal_view=refusal_view),
+            Route("GET", one, self.read, BY_KEY, refusal_view=refusal_view),
+            Route("DELETE", ENDPOINT, self.revoke, BY_KEY, refusal_view=refusal_view),
+            Route("DELETE", one, self.revoke_one, BY_KEY, refusal_view=refusal_view),
             Route("POST", "/api/logout", self.logout, _TOKEN, refusal_view=refusal_view),
         ]
 

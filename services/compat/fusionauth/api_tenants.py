@@ -10,12 +10,11 @@ from services.compat.accounts import Account, Accounts, VendorApp
 from services.compat.fusionauth import shapes
 from services.compat.fusionauth.bodies import Tenant, Whole, given
 from services.compat.fusionauth.errors import refusal_view, translated
-from services.compat.fusionauth.tenants import Tenants
+from services.compat.fusionauth.tenants import BY_KEY, Tenants
 from shared.errors import FieldProblem, Invalid, NotFound
-from shared.http.routes import Call, Delegated, Route, json_response, validate
+from shared.http.routes import Call, Route, json_response, validate
 
 ENDPOINT: Final = "/api/tenant"
-_KEY = Delegated("a FusionAuth API key is a native key, checked by the native API")
 _IDENTIFIERS: Final = "tenant.externalIdentifierConfiguration"
 _NAMES: Final[Mapping[str, str]] = {
     "name": "tenant.name",
@@ -37,9 +36,9 @@ class TenantsApi:
     def routes(self) -> list[Route]:
         one = f"{ENDPOINT}/{{id}}"
         return [
-            Route("GET", ENDPOINT, self.list, _KEY, refusal_view=refusal_view),
-            Route("GET", one, self.read, _KEY, refusal_view=refusal_view),
-            Route("PATCH", one, self.change, _KEY, refusal_view=refusal_view),
+            Route("GET", ENDPOINT, self.list, BY_KEY, refusal_view=refusal_view),
+            Route("GET", one, self.read, BY_KEY, refusal_view=refusal_view),
+            Route("PATCH", one, self.change, BY_KEY, refusal_view=refusal_view),
         ]
 
     async def list(self, call: Call) -> web.Response:

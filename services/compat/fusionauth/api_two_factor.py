@@ -20,14 +20,13 @@ from services.compat.fusionauth.bodies import (
 )
 from services.compat.fusionauth.errors import invalid, refusal_view, translated
 from services.compat.fusionauth.people import user_of_id, user_of_login
-from services.compat.fusionauth.tenants import Tenants
+from services.compat.fusionauth.tenants import BY_KEY, Tenants
 from services.compat.native import NativeRefusal, segment
 from services.compat.parts import CompatParts
 from shared.errors import FieldProblem, Invalid, NotFound
-from shared.http.routes import Call, Delegated, Public, Route, json_response, validate
+from shared.http.routes import Call, Public, Route, json_response, validate
 
 OF_USER: Final = "/api/user/two-factor"
-_KEY = Delegated("a FusionAuth API key is a native key, checked by the native API")
 _CHALLENGE = Public("the challenge and its code are the proof, checked by the native API")
 _SECRET_BYTES: Final = 20  # RFC 4226 §4: 160 bits
 
@@ -43,11 +42,11 @@ class TwoFactorApi:
         of_user = f"{OF_USER}/{{user_id}}"
         return [
             Route("POST", "/api/two-factor/login", self.login, _CHALLENGE, refusal_view=refusal_view),
-            Route("POST", "/api/two-factor/start", self.start, _KEY, refusal_view=refusal_view),
+            Route("POST", "/api/two-factor/start", self.start, BY_KEY, refusal_view=refusal_view),
             Route("POST", "/api/two-factor/send/{id}", self.send, _CHALLENGE, refusal_view=refusal_view),
-            Route("GET", "/api/two-factor/secret", self.secret, _KEY, refusal_view=refusal_view),
-            Route("POST", of_user, self.enable, _KEY, refusal_view=refusal_view),
-            Route("DELETE", of_user, self.disable, _KEY, refusal_view=refusal_view),
+            Route("GET", "/api/two-factor/secret", self.secret, BY_KEY, refusal_view=refusal_view),
+            Route("POST", of_user, self.enable, BY_KEY, refusal_view=refusal_view),
+            Route("DELETE", of_user, self.disable, BY_KEY, refusal_view=refusal_view),
         ]
 
     async def login(self, call: Call) -> web.Response:

@@ -12,15 +12,14 @@ from services.compat.fusionauth import shapes
 from services.compat.fusionauth.bodies import Search, User, Whole
 from services.compat.fusionauth.errors import invalid, refusal_view, translated
 from services.compat.fusionauth.people import user_of_id, user_of_login
-from services.compat.fusionauth.tenants import Tenants
+from services.compat.fusionauth.tenants import BY_KEY, Tenants
 from services.compat.fusionauth.user_fields import NAMES, native_fields, replaced_fields
 from shared.errors import FieldProblem, Invalid, NotFound
-from shared.http.routes import Call, Delegated, Route, json_response, validate
+from shared.http.routes import Call, Route, json_response, validate
 from shared.public_ids import DEFAULT_FORMAT, parse_id
 
 ENDPOINT: Final = "/api/user"
 SEARCH: Final = "/api/user/search"
-_KEY = Delegated("a FusionAuth API key is a native key, checked by the native API")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +31,15 @@ class UsersApi:
     def routes(self) -> list[Route]:
         one = f"{ENDPOINT}/{{user_id}}"
         return [
-            Route("POST", ENDPOINT, self.create, _KEY, refusal_view=refusal_view),
-            Route("GET", ENDPOINT, self.find, _KEY, refusal_view=refusal_view),
-            Route("GET", SEARCH, self.by_ids, _KEY, refusal_view=refusal_view),
-            Route("POST", SEARCH, self.search, _KEY, refusal_view=refusal_view),
-            Route("POST", one, self.create, _KEY, refusal_view=refusal_view),
-            Route("GET", one, self.read, _KEY, refusal_view=refusal_view),
-            Route("PUT", one, self.replace, _KEY, refusal_view=refusal_view),
-            Route("PATCH", one, self.change, _KEY, refusal_view=refusal_view),
-            Route("DELETE", one, self.delete, _KEY, refusal_view=refusal_view),
+            Route("POST", ENDPOINT, self.create, BY_KEY, refusal_view=refusal_view),
+            Route("GET", ENDPOINT, self.find, BY_KEY, refusal_view=refusal_view),
+            Route("GET", SEARCH, self.by_ids, BY_KEY, refusal_view=refusal_view),
+            Route("POST", SEARCH, self.search, BY_KEY, refusal_view=refusal_view),
+            Route("POST", one, self.create, BY_KEY, refusal_view=refusal_view),
+            Route("GET", one, self.read, BY_KEY, refusal_view=refusal_view),
+            Route("PUT", one, self.replace, BY_KEY, refusal_view=refusal_view),
+            Route("PATCH", one, self.change, BY_KEY, refusal_view=refusal_view),
+            Route("DELETE", one, self.delete, BY_KEY, refusal_view=refusal_view),
         ]
 
     async def create(self, call: Call) -> web.Response:

@@ -11,9 +11,10 @@ from services.compat.fusionauth.errors import invalid
 from services.compat.native import NativeRefusal
 from shared.errors import FieldProblem, Invalid, Unauthorized
 from shared.fresh import FreshCache
-from shared.http.routes import Call
+from shared.http.routes import Call, Delegated
 
 VENDOR: Final = "fusionauth"
+BY_KEY: Final = Delegated("a FusionAuth API key is a native key, checked by the native API")
 TENANT_HEADER: Final = "X-FusionAuth-TenantId"
 _CACHE_SECONDS = 5.0
 _TENANT_REQUIRED = Invalid(

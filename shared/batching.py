@@ -1,7 +1,8 @@
 """Batches that form by themselves (DESIGN §7).
 
-While a flush is in flight (two at most), arriving items queue; when one returns, all that queued go as the next. There is no
-timer, so an idle service adds no latency, and a busy one pays one round trip for many requests.
+While a flush is in flight (two at most), arriving items queue; when one returns, all that queued go as the next. What arrives in one
+turn of the event loop goes together. There is no timer, so an idle service adds no latency, and a busy one pays one round trip for many
+requests.
 """
 
 import asyncio
@@ -44,24 +45,33 @@ class Batcher(Generic[Item, Result]):
         key: Callable[[Item], Hashable] | None = None,
     ) -> None:
         self._name = name
+        self._sizes = BATCH_SIZE.labels(batch=name)
         self._flush = flush
         self._limits = limits
         self._key = key
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._busy_keys: set[Hashable] = set()
         self._flights: set[asyncio.Task[None]] = set()
+        self._called = False
+        # Kept: asking for the running loop is a system call in Python 3.11.
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def submit(self, item: Item) -> Result:
         """Return the item's result. Raises `Unavailable` when the queue is full, or what the flush said of this item.
 
         A caller that is cancelled abandons its result, never the flush: others ride in it.
         """
+        return await self.put(item)
+
+    def put(self, item: Item) -> "asyncio.Future[Result]":
+        """Queue an item; its result comes by the future. Raises `Unavailable` when the queue is full."""
         if len(self._waiting) >= self._limits.queue:
             raise Unavailable("the service is at its capacity", retry_after_seconds=1)
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._loop = self._loop or asyncio.get_running_loop()
+        future: asyncio.Future[Result] = self._loop.create_future()
         self._waiting.append((item, future))
-        self._take_off()
-        return await future
+        self._call(self._loop)
+        return future
 
     async def drain(self) -> None:
         """Wait until nothing is queued or in flight. For a graceful stop, after the listeners are closed."""
@@ -70,7 +80,14 @@ class Batcher(Generic[Item, Result]):
             if self._flights:
                 await asyncio.wait(self._flights)
 
+    def _call(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take off after this turn of the loop: what else it brings comes along."""
+        if not self._called and len(self._flights) < self._limits.flights:
+            self._called = True
+            loop.call_soon(self._take_off)
+
     def _take_off(self) -> None:
+        self._called = False
         while self._waiting and len(self._flights) < self._limits.flights:
             batch = self._board()
             if not batch:
@@ -97,7 +114,7 @@ class Batcher(Generic[Item, Result]):
         return batch
 
     async def _fly(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
-        BATCH_SIZE.labels(batch=self._name).observe(len(batch))
+        self._sizes.observe(len(batch))
         try:
             results = await self._flush([item for item, _ in batch])
             if len(results) != len(batch):
@@ -117,4 +134,5 @@ class Batcher(Generic[Item, Result]):
 
     def _land(self, flight: asyncio.Task[None]) -> None:
         self._flights.discard(flight)
-        self._take_off()
+        if self._waiting:
+            self._call(flight.get_loop())

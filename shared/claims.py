@@ -1,5 +1,6 @@
 """What Redis is told of a link, one key a link: whoever commits a final verdict publishes it here (DESIGN §4 step 5)."""
 
+from contextlib import suppress
 from uuid import UUID
 
 from shared.cache import Cache, CacheAway, Script
@@ -14,22 +15,19 @@ def claim_key(link_id: UUID) -> str:
     return f"ml:{{{link_id}}}:claim"
 
 
-async def publish_consumed(
+def publish_consumed(
     cache: Cache, link_id: UUID, app_id: UUID, attempt_id: UUID, seconds_to_expiry: float
 ) -> None:
     """Tell Redis who consumed the link. The app is kept with it: to another app the link must look unknown (G9)."""
-    await _publish(cache, link_id, f"consumed {app_id} {attempt_id}", seconds_to_expiry)
+    cache.post(_VERDICT, claim_key(link_id), f"consumed {app_id} {attempt_id}", _keep_ms(seconds_to_expiry))
 
 
 async def publish_revoked(cache: Cache, link_id: UUID, app_id: UUID, seconds_to_expiry: float) -> None:
     """Tell Redis that the link was revoked. To be called after the commit; losing it is harmless."""
-    await _publish(cache, link_id, f"revoked {app_id}", seconds_to_expiry)
+    with suppress(CacheAway):
+        await cache.run(_VERDICT, claim_key(link_id), f"revoked {app_id}", _keep_ms(seconds_to_expiry))
 
 
-async def _publish(cache: Cache, link_id: UUID, verdict: str, seconds_to_expiry: float) -> None:
+def _keep_ms(seconds_to_expiry: float) -> int:
     # Past its expiry PostgreSQL still refuses the link: after a while the key has nothing left to save.
-    keep_seconds = min(max(seconds_to_expiry, 0) + _GRACE_SECONDS, _LONGEST_SECONDS)
-    try:
-        await cache.run(_VERDICT, [claim_key(link_id)], verdict, int(keep_seconds * 1000))
-    except CacheAway:
-        return
+    return int(min(max(seconds_to_expiry, 0) + _GRACE_SECONDS, _LONGEST_SECONDS) * 1000)

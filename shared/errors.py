@@ -6,6 +6,7 @@ or anything else the caller did not send as a field name.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 
@@ -37,6 +38,7 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error o
         self.members: Mapping[str, Any] = members or {}
 
     @classmethod
+    @cache
     def title(cls) -> str:
         return (cls.__doc__ or cls.code).strip().splitlines()[0].rstrip(".")
 

@@ -1,6 +1,7 @@
 """How a service lives: start in order, run until told, stop in reverse: readiness off, drain, flush, close."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -10,8 +11,10 @@ import structlog
 import uvloop
 from aiohttp import web
 
+from shared.http.answers import DRAINING, Draining
 from shared.http.ops import Health, ops_application
 from shared.log import configure_logging
+from shared.request_log import send_to_standard_output
 from shared.settings import HttpSettings
 from shared.worker import Inheritance, inheritance
 
@@ -22,6 +25,7 @@ _LOOK_AWAY_SECONDS = 0.2
 # A worker accepts no more at once, since another one has its sockets: this is for clients to leave their connections.
 _LEAVE_SECONDS = 1.0
 _HEARD_SECONDS = 1.0
+_YOUNG_OBJECTS = 20_000
 
 
 class Service:
@@ -35,6 +39,7 @@ class Service:
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._health: Health | None = None
+        self._draining = Draining()
         self._inherited_sites: list[web.SockSite] = []
 
     def on_stop(self, close: Callable[[], Awaitable[object]]) -> None:
@@ -51,7 +56,7 @@ class Service:
     async def serve(self, app: web.Application, health: Health) -> None:
         """Open the public and the operations port; as a worker, accept on what the parent opened."""
         self._health = health
-        app.on_response_prepare.append(self._part_when_draining)
+        self._draining = app[DRAINING]
         left, settings = self._inherited, self.settings
         ops, public = await self._runner(ops_application(health)), await self._runner(app)
         if left is None:
@@ -63,12 +68,6 @@ class Service:
             for site in self._inherited_sites:
                 await site.start()
         log.info("service_started", http_port=settings.http_port, ops_port=settings.ops_port)
-
-    async def _part_when_draining(self, _: web.Request, response: web.StreamResponse) -> None:
-        # A connection kept alive until the very end would be closed under its client's next request.
-        if self._health is not None and self._health.draining:
-            response.headers["Connection"] = "close"
-            response.force_close()
 
     async def _runner(self, app: web.Application) -> web.AppRunner:
         # Our own log has what aiohttp's would: route instead of path, so no token. Handlers of gone clients run on:
@@ -87,7 +86,7 @@ class Service:
     async def close(self) -> int:
         """Stop in reverse order. Returns the exit status: 1 when a task failed, or ended though nobody told it to."""
         if self._health is not None:
-            self._health.draining = True
+            self._health.draining = self._draining.on = True
             for site in self._inherited_sites:
                 await site.stop()
             await asyncio.sleep(_LEAVE_SECONDS if self._inherited_sites else _LOOK_AWAY_SECONDS)
@@ -116,7 +115,8 @@ Start = Callable[[Service], Awaitable[None]]
 
 def run_service(name: str, settings: HttpSettings, start: Start) -> int:
     """Run a service until SIGTERM or SIGINT. Returns the exit status."""
-    configure_logging(name, settings.log_level, settings.log_format)
+    is_json = configure_logging(name, settings.log_level, settings.log_format)
+    send_to_standard_output(name, settings.log_level, json=is_json)
     return uvloop.run(_run(name, settings, start))
 
 
@@ -126,12 +126,24 @@ async def _run(name: str, settings: HttpSettings, start: Start) -> int:
     _listen_to_signals(service, inherited)
     try:
         await start(service)
+        _leave_out_of_collections()
         await service.wait()
     except Exception:
         log.exception("service_failed")
         await service.close()
         return 1
     return await service.close()
+
+
+def _leave_out_of_collections() -> None:
+    """Take what a service is made of out of the garbage collector's rounds.
+
+    Half a million objects that live as long as the process were walked over and over: 15 % of the time of a request. Requests leave
+    next to no cycles behind, so the youngest are looked at less often, too.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 100)
 
 
 def _listen_to_signals(service: Service, inherited: Inheritance | None) -> None:

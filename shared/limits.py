@@ -1,5 +1,6 @@
 """Limits. Those that protect money or accounts fail closed, all others fail open, and each says so in its name (G8)."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,16 +30,26 @@ class FailOpenBucket:
     name: str
     per_minute: int
 
-    async def take(self, who: str, tokens: int = 1) -> None:
-        """Take tokens from the bucket of `who`. Raises `RateLimited` with the time until they are there."""
+    async def take(self, who: str, tokens: int = 1, ahead: int = 0) -> int:
+        """Take tokens from the bucket of `who`, and up to `ahead` more; return how many those were.
+
+        Raises `RateLimited` with the time until the tokens are there.
+        """
         try:
-            taken, wait_ms, _ = await self._run(who, tokens, tokens)
+            taken, wait_ms, _ = await self._run(who, tokens + ahead, tokens)
         except CacheAway:
             FAILED_OPEN.labels(limit=self.name).inc()
-            return
+            return 0
         if not taken:
             RATE_LIMITED.labels(limit=self.name).inc()
             raise RateLimited(f"limit: {self.per_minute} a minute", retry_after_seconds=wait_ms / 1000)
+        # A bucket that is smaller than what was asked for gave all it had.
+        return max(0, taken - tokens)
+
+    async def put_back(self, who: str, tokens: int) -> None:
+        """Put back tokens that nobody used."""
+        with suppress(CacheAway):
+            await self._run(who, -tokens, -tokens)
 
     async def take_up_to(self, who: str, tokens: int) -> int:
         """Take as many of these tokens as there are; return how many that was."""
@@ -60,7 +71,7 @@ class FailOpenBucket:
 
     async def _run(self, who: str, tokens: int, least: int) -> tuple[int, int, int]:
         taken, wait_ms, left = await self.cache.run(
-            _BUCKET, [_key(self.name, who)], self.per_minute, tokens, _MINUTE_MS, least
+            _BUCKET, _key(self.name, who), self.per_minute, tokens, _MINUTE_MS, least
         )
         return taken, wait_ms, left
 
@@ -99,7 +110,7 @@ class FailClosedBucket:
     async def _run(self, who: str, tokens: int) -> tuple[int, int]:
         try:
             taken, wait_ms, _ = await self.cache.run(
-                _BUCKET, [_key(self.name, who)], self.per_hour, tokens, _HOUR_MS, tokens
+                _BUCKET, _key(self.name, who), self.per_hour, tokens, _HOUR_MS, tokens
             )
         except CacheAway:
             raise Unavailable(f"the limit {self.name} cannot be checked", retry_after_seconds=1) from None
@@ -108,7 +119,7 @@ class FailClosedBucket:
 
 async def _peek(cache: Cache, key: str, capacity: int, fills_ms: int) -> Level:
     # Nothing to take, but one token that must be there: the reply says when.
-    _, wait_ms, left = await cache.run(_BUCKET, [key], capacity, 0, fills_ms, 1)
+    _, wait_ms, left = await cache.run(_BUCKET, key, capacity, 0, fills_ms, 1)
     return Level(capacity, left, wait_ms / 1000)
 
 

@@ -49,4 +49,7 @@ REDIS_CALLS = Counter("magiclink_redis_calls_total", "Pipelines sent to Redis.",
 FAILED_OPEN = Counter(
     "magiclink_limits_failed_open_total", "Requests let through because Redis was away.", ["limit"]
 )
+SHED = Counter(
+    "magiclink_requests_shed_total", "Requests sent away because as many as may were being answered."
+)
 RATE_LIMITED = Counter("magiclink_rate_limited_total", "Requests refused by a limit.", ["limit"])

@@ -121,6 +121,12 @@ class HttpSettings(PrefixedSettings):
     request_timeout_seconds: float = Field(
         15, gt=0, le=300, description="After this a request is answered 503; what it began is still finished."
     )
+    max_requests_at_once: int = Field(
+        256,
+        ge=1,
+        le=10_000,
+        description="Requests that a process answers at once; more are sent away with 503 and `Retry-After`, so that those stay quick.",
+    )
     drain_seconds: float = Field(
         15, ge=0, le=300, description="How long a stop waits for requests in flight."
     )

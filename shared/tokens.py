@@ -11,6 +11,7 @@ import secrets
 import time
 import unicodedata
 from dataclasses import dataclass
+from operator import mul
 from uuid import UUID
 
 from shared.keys import KeyRing
@@ -32,7 +33,9 @@ _TICKET = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z_-]{4})*(?:[0-9A-Za-z_-]{2,3})?")
 # People group digits, and phones and editors make typographic dashes of theirs.
 _SEPARATORS = re.compile(r"[\s\-\u2010-\u2015\u2212]+")
 _PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
-_PAIR_VALUES = {pair: value for value, pair in enumerate(_PAIRS)}
+# By tables that stay in the processor's cache: with a dictionary of all pairs of characters, reading a token took twice as long.
+_TO_DIGITS = bytes(ALPHABET.find(chr(code)) & 0xFF for code in range(256))
+_WEIGHTS = [62**place for place in reversed(range(PAYLOAD_CHARS))]
 _HALF = 62 ** (PAYLOAD_CHARS // 2 + 1)  # splitting once keeps the divisions short
 _HALF_CHARS = PAYLOAD_CHARS // 2 + 1
 
@@ -249,10 +252,7 @@ def _digits(value: int, width: int) -> str:
 
 
 def _value(text: str) -> int:
-    value = 0
-    for at in range(0, len(text), 2):
-        value = value * 3844 + _PAIR_VALUES[text[at : at + 2]]
-    return value
+    return sum(map(mul, text.encode("ascii").translate(_TO_DIGITS), _WEIGHTS[-len(text) :]))
 
 
 def _decode(text: str) -> bytes | None:

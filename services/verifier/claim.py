@@ -60,7 +60,7 @@ class Claims:
         row = verdict.row if verdict else None
         if verdict and row is not None and verdict.state in ("redeemed", "consumed"):
             if hold is not Hold.OWN_VERDICT:
-                await publish_consumed(
+                publish_consumed(
                     self._cache, row["id"], row["app_id"], row["consumed_by"], row["seconds_to_expiry"]
                 )
         elif row is not None and row["revoked_at"] is not None:
@@ -72,7 +72,7 @@ class Claims:
         """Return what the attempt holds now, or None while another attempt has the lease."""
         try:
             reply = await self._cache.run(
-                _CLAIM, [claim_key(attempt.link.link_id)], str(attempt.attempt_id), LEASE_MS
+                _CLAIM, claim_key(attempt.link.link_id), str(attempt.attempt_id), LEASE_MS
             )
         except CacheAway:
             return Hold.NOTHING
@@ -90,7 +90,7 @@ class Claims:
 
     async def _release(self, attempt: Attempt) -> None:
         try:
-            await self._cache.run(_RELEASE, [claim_key(attempt.link.link_id)], str(attempt.attempt_id))
+            await self._cache.run(_RELEASE, claim_key(attempt.link.link_id), str(attempt.attempt_id))
         except CacheAway:
             return  # the lease ends by itself
 

@@ -7,7 +7,10 @@
 """
 
 from collections.abc import Sequence
+from functools import cache
 from uuid import UUID
+
+from prometheus_client import Counter
 
 from services.verifier.attempt import Attempt
 from services.verifier.claim import Claims
@@ -45,10 +48,10 @@ class Consume:
         try:
             redeemed = await self._consume(attempt)
         except Refusal as refusal:
-            LINK_ATTEMPTS.labels(verdict=refusal.code, via=attempt.via).inc()
+            _counter(refusal.code, attempt.via).inc()
             self._note_refused(attempt, refusal)
             raise
-        LINK_ATTEMPTS.labels(verdict="replayed" if redeemed.replayed else "consumed", via=attempt.via).inc()
+        _counter("replayed" if redeemed.replayed else "consumed", attempt.via).inc()
         return redeemed
 
     async def drain(self) -> None:
@@ -81,3 +84,8 @@ class Consume:
 
     async def _is_known(self, attempt: Attempt) -> bool:
         return bool(await self._store.look([attempt]))
+
+
+@cache
+def _counter(verdict: str, via: str) -> Counter:
+    return LINK_ATTEMPTS.labels(verdict=verdict, via=via)

@@ -9,7 +9,6 @@
 Each is decided by how things stand now. Who asks again gets past the second factor by its challenge only.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,20 +53,25 @@ class LoginPolicy:
 def check_standing(proven: Proven, registration: Row | None) -> None:
     """Check steps 1 to 3, for which the rows are enough. Raises their refusals."""
     row = proven.row
-    user = {**holder_view(row), **changed_by_link(proven)}
-    if row["require_verified"] and _is_unverified(proven, user):
-        raise AddressUnverified(members={"user": user})
+    if row["require_verified"] and _is_unverified(proven):
+        raise AddressUnverified(members={"user": _user(proven)})
     if registration is not None and registration["id"] is not None:
         asks = registration["require_verified_registration"]
         if asks and not registration["verified"]:
-            members = {"user": user, "registration": registration_view(registration)}
+            members = {"user": _user(proven), "registration": registration_view(registration)}
             raise RegistrationUnverified(members=members)
-    if user["password_change_required"]:
-        raise PasswordChangeRequired(members={"user": user})
+    if row["holder_password_change_required"]:
+        raise PasswordChangeRequired(members={"user": _user(proven)})
 
 
-def _is_unverified(proven: Proven, user: Mapping[str, Any]) -> bool:
+def _user(proven: Proven) -> dict[str, Any]:
+    """Return the user as they are now."""
+    return {**holder_view(proven.row), **changed_by_link(proven)}
+
+
+def _is_unverified(proven: Proven) -> bool:
     """Say whether the address of this sign-in is not verified. Who has none, a user by name only, has nothing to verify."""
+    user = _user(proven)
     channel = "none" if proven.link is None else proven.row["channel"]
     by_phone = channel in ("sms", "whatsapp") or (channel == "none" and user["email"] is None)
     name = "phone" if by_phone else "email"

@@ -37,7 +37,7 @@ class PairingReads:
         """Use a ticket; False when it was used before. Without Redis that cannot be known, so it is no: the button remains."""
         digest = hashlib.sha256(ticket_text.encode()).hexdigest()
         try:
-            return bool(await self.cache.run(_ONCE, [f"ml:pairing:{digest}"], 2 * TICKET_SECONDS * 1000))
+            return bool(await self.cache.run(_ONCE, f"ml:pairing:{digest}", 2 * TICKET_SECONDS * 1000))
         except CacheAway:
             return False
 
@@ -68,6 +68,8 @@ def came_from(headers: Mapping[str, str], origins: Iterable[str]) -> bool:
 
 def holds_proof(ring: KeyRing, link: LinkRef, proofs: Sequence[str]) -> bool:
     """Say whether one of the browser's proofs is that of the link."""
+    if not proofs:
+        return False
     expected = make_pairing_proof(ring, link)
     return any([hmac.compare_digest(expected, proof) for proof in proofs])  # noqa: C419 - all are compared
 

@@ -1,8 +1,9 @@
 """The verifier's statements, as functions over attempts. Only `consume` and `exchange` call those that write."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import orjson
@@ -15,6 +16,9 @@ SQL = SqlBlocks(Path(__file__).parent / "queries.sql")
 
 # How long the exchange of a grant may be repeated by the one who made it (DESIGN §3).
 EXCHANGE_REPEATS_SECONDS = 60.0
+
+T = TypeVar("T")
+_ORDER = attrgetter("int")  # UUID's own comparison is Python code
 
 Via = Literal["api", "browser", "passcode"]
 
@@ -129,18 +133,25 @@ def _who(attempts: Iterable[AppAttempt]) -> tuple[list[UUID], list[UUID], list[U
     )
 
 
-def _terms(given: Iterable[TermsOf]) -> tuple[list[str | None], list[str | None], list[UUID | None]]:
+def _terms(
+    given: Iterable[TermsOf],
+) -> tuple[list[str | None] | None, list[str | None] | None, list[UUID | None] | None]:
     given = list(given)
     return (
-        [terms.code_challenge for terms in given],
-        [None if terms.client is None else orjson.dumps(terms.client).decode() for terms in given],
-        [terms.user_id for terms in given],
+        _unless_none([terms.code_challenge for terms in given]),
+        _unless_none([None if t.client is None else orjson.dumps(t.client).decode() for t in given]),
+        _unless_none([terms.user_id for terms in given]),
     )
+
+
+def _unless_none(column: list[T | None]) -> list[T | None] | None:
+    # `unnest` fills a missing column with NULL. asyncpg looks at each element of an array twice.
+    return column if any(value is not None for value in column) else None
 
 
 def _bounds(link_ids: Iterable[UUID]) -> tuple[UUID, UUID]:
     ids = list(link_ids)
-    return min(ids), max(ids)
+    return min(ids, key=_ORDER), max(ids, key=_ORDER)
 
 
 def _by_attempt(rows: Iterable[Row]) -> dict[UUID, Row]:

@@ -15,7 +15,9 @@ def client_address(
 
     `X-Forwarded-For` is read from the right: what stands further left was written by whoever we do not trust.
     """
-    hops = [part.strip() for part in (forwarded_for or "").split(",") if part.strip()]
+    if forwarded_for is None:
+        return remote or ""
+    hops = [part.strip() for part in forwarded_for.split(",") if part.strip()]
     address = remote or ""
     while hops and _within(address, trusted):
         address = hops.pop()

@@ -9,6 +9,7 @@ from aiohttp import web
 from shared import errors
 from shared.database import is_away
 from shared.errors import Invalid, Refusal, Unavailable
+from shared.http.answers import Answer
 
 STATUS: Mapping[type[Refusal], int] = {
     errors.Malformed: 400,
@@ -75,7 +76,7 @@ def problem(refusal: Refusal) -> dict[str, object]:
 
 def problem_response(_request: web.Request, refusal: Refusal, request_id: str) -> web.Response:
     """Answer a refusal as JSON."""
-    return web.Response(
+    return Answer(
         body=orjson.dumps(
             {**problem(refusal), "request_id": request_id}, default=str, option=orjson.OPT_UTC_Z
         ),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from shared.bus import holds_nul
 from shared.errors import FieldProblem, Forbidden, Invalid, Malformed, NotFound, Refusal, TooLarge
+from shared.http.answers import Answer
 
 SMALL_BODY_BYTES = 64 * 1024
 BATCH_BODY_BYTES = 32 * 1024 * 1024
@@ -161,6 +162,12 @@ async def read_body(request: web.Request, max_bytes: int) -> bytes:
     """Return the body. Raises `TooLarge` as soon as it is known to be."""
     if (request.content_length or 0) > max_bytes:
         raise TooLarge(f"at most {max_bytes} bytes")
+    if request.content.is_eof():
+        # All of it came with the headers, as bodies of this size do.
+        body = request.content.read_nowait()
+        if len(body) > max_bytes:
+            raise TooLarge(f"at most {max_bytes} bytes")
+        return body
     parts = bytearray()
     async for chunk in request.content.iter_any():
         parts += chunk
@@ -205,7 +212,7 @@ def field_problems(error: ValidationError, prefix: str = "") -> list[FieldProble
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Answer JSON. UUIDs and aware datetimes are written as RFC 9562 and RFC 3339 texts."""
-    return web.Response(
+    return Answer(
         body=orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z),
         status=status,
         content_type="application/json",

@@ -51,7 +51,7 @@ async def test_scripts_are_loaded_when_redis_forgot_them(cache: Cache, redis_ser
     for _ in range(3):
         await client.script_flush()
         key = f"ml:{{{uuid4()}}}:claim"
-        replies = await asyncio.gather(*(cache.run(CLAIM, [key], f"a{n}", 1000) for n in range(5)))
+        replies = await asyncio.gather(*(cache.run(CLAIM, key, f"a{n}", 1000) for n in range(5)))
         assert sorted(reply == b"go" for reply in replies) == [False] * 4 + [True]
     await client.aclose()
 
@@ -59,9 +59,9 @@ async def test_scripts_are_loaded_when_redis_forgot_them(cache: Cache, redis_ser
 async def test_a_cluster_answers_as_one_server_does(cluster_url: str) -> None:
     cache = Cache(cluster_url, budget_seconds=5)
     keys = [f"ml:{{{uuid4()}}}:claim" for _ in range(200)]
-    replies = await asyncio.gather(*(cache.run(CLAIM, [key], "mine", 5000) for key in keys))
+    replies = await asyncio.gather(*(cache.run(CLAIM, key, "mine", 5000) for key in keys))
     assert set(replies) == {b"go"}
-    replies = await asyncio.gather(*(cache.run(CLAIM, [key], "other", 5000) for key in keys))
+    replies = await asyncio.gather(*(cache.run(CLAIM, key, "other", 5000) for key in keys))
     assert set(replies) == {b"leased mine"}
     await cache.ping()
     assert await first_heard(cache) == "changed"
@@ -97,7 +97,7 @@ async def test_nobody_waits_past_the_budget_and_a_broken_redis_is_left_alone_for
     cache = Cache(own_redis.url, budget_seconds=0.05)
     for _ in range(20):  # the first connection may take longer than the budget
         try:
-            await cache.run(CLAIM, [f"ml:{{{uuid4()}}}:claim"], "a", 1000)
+            await cache.run(CLAIM, f"ml:{{{uuid4()}}}:claim", "a", 1000)
             break
         except CacheAway:
             await asyncio.sleep(0.3)
@@ -105,12 +105,12 @@ async def test_nobody_waits_past_the_budget_and_a_broken_redis_is_left_alone_for
     started = monotonic()
     for _ in range(200):
         with pytest.raises(CacheAway):
-            await cache.run(CLAIM, ["ml:{x}:claim"], "a", 1000)
+            await cache.run(CLAIM, "ml:{x}:claim", "a", 1000)
     assert monotonic() - started < 2
     await own_redis.start()
     for _ in range(50):
         try:
-            await cache.run(CLAIM, [f"ml:{{{uuid4()}}}:claim"], "a", 1000)
+            await cache.run(CLAIM, f"ml:{{{uuid4()}}}:claim", "a", 1000)
             break
         except CacheAway:
             await asyncio.sleep(0.1)

@@ -30,6 +30,15 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
+async def submit_apart(batcher: Batcher[str, str], *items: str) -> list[asyncio.Task[str]]:
+    """Submit items in turns of the loop of their own."""
+    tasks = []
+    for item in items:
+        tasks += submit(batcher, item)
+        await settle()
+    return tasks
+
+
 def submit(batcher: Batcher[str, str], *items: str) -> list[asyncio.Task[str]]:
     return [asyncio.create_task(batcher.submit(item)) for item in items]
 
@@ -37,8 +46,7 @@ def submit(batcher: Batcher[str, str], *items: str) -> list[asyncio.Task[str]]:
 async def test_a_batch_forms_while_flushes_are_in_flight() -> None:
     flushes = Flushes()
     batcher: Batcher[str, str] = Batcher("t", flushes)
-    first = submit(batcher, "a", "b", "c", "d")
-    await settle()
+    first = await submit_apart(batcher, "a", "b", "c", "d")
     assert flushes.batches == [["a"], ["b"]]  # two in flight, at once, without waiting for company
     flushes.let_go(0)
     await settle()
@@ -48,10 +56,42 @@ async def test_a_batch_forms_while_flushes_are_in_flight() -> None:
     assert await asyncio.gather(*first) == ["A", "B", "C", "D"]
 
 
+async def test_what_one_turn_of_the_loop_brings_goes_together() -> None:
+    flushes = Flushes()
+    batcher: Batcher[str, str] = Batcher("t", flushes)
+    tasks = submit(batcher, "a", "b", "c")
+    await settle()
+    assert flushes.batches == [["a", "b", "c"]]
+    later = submit(batcher, "d", "e")
+    await settle()
+    assert flushes.batches[1:] == [["d", "e"]]
+    flushes.let_go(0)
+    flushes.let_go(1)
+    assert await asyncio.gather(*tasks, *later) == ["A", "B", "C", "D", "E"]
+
+
+async def test_what_the_results_of_a_batch_bring_goes_together_in_the_next() -> None:
+    flushes = Flushes()
+    batcher: Batcher[str, str] = Batcher("t", flushes, limits=BatchLimits(flights=1))
+
+    async def twice(item: str) -> str:
+        return await batcher.submit((await batcher.submit(item)) + "2")
+
+    tasks = [asyncio.create_task(twice(item)) for item in "abc"]
+    await settle()
+    waiting = submit(batcher, "d")
+    await settle()
+    flushes.let_go(0)
+    await settle()
+    assert flushes.batches == [["a", "b", "c"], ["d", "A2", "B2", "C2"]]
+    flushes.let_go(1)
+    assert await asyncio.gather(*tasks, *waiting) == ["A2", "B2", "C2", "D"]
+
+
 async def test_a_batch_holds_no_more_than_its_limit() -> None:
     flushes = Flushes()
     batcher: Batcher[str, str] = Batcher("t", flushes, limits=BatchLimits(items=2, flights=1))
-    tasks = submit(batcher, "a", "b", "c", "d", "e")
+    tasks = await submit_apart(batcher, "a", "b", "c", "d", "e")
     for number in range(3):
         await settle()
         flushes.let_go(number)
@@ -62,8 +102,7 @@ async def test_a_batch_holds_no_more_than_its_limit() -> None:
 async def test_each_caller_gets_its_own_result_or_its_own_failure() -> None:
     flushes = Flushes()
     batcher: Batcher[str, str] = Batcher("t", flushes, limits=BatchLimits(flights=1))
-    tasks = submit(batcher, "a", "b", "bad 1", "c")
-    await settle()
+    tasks = await submit_apart(batcher, "a", "b", "bad 1", "c")
     flushes.let_go(0)
     await settle()
     flushes.let_go(1)
@@ -115,8 +154,7 @@ async def test_a_flush_with_too_few_results_fails_rather_than_mixing_them_up() -
 async def test_a_full_queue_is_told_at_once() -> None:
     flushes = Flushes()
     batcher: Batcher[str, str] = Batcher("t", flushes, limits=BatchLimits(flights=1, queue=2))
-    tasks = submit(batcher, "a", "b", "c")
-    await settle()
+    tasks = await submit_apart(batcher, "a", "b", "c")
     with pytest.raises(Unavailable) as refused:
         async with asyncio.timeout(1):
             await batcher.submit("d")
@@ -130,8 +168,7 @@ async def test_a_full_queue_is_told_at_once() -> None:
 async def test_two_items_of_one_key_are_never_in_flight_together() -> None:
     flushes = Flushes()
     batcher: Batcher[str, str] = Batcher("t", flushes, key=lambda item: item[0])
-    tasks = submit(batcher, "x1", "x2", "y1", "x3")
-    await settle()
+    tasks = await submit_apart(batcher, "x1", "x2", "y1", "x3")
     assert flushes.batches == [["x1"], ["y1"]]
     flushes.let_go(1)
     await settle()

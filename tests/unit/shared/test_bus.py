@@ -4,6 +4,8 @@ from typing import Any
 
 import orjson
 import pytest
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -108,6 +110,42 @@ def test_a_good_event_is_read() -> None:
 )
 def test_what_is_encoded_reads_back(event: Event) -> None:
     assert decode_event(encode_event(event)) == event
+
+
+EVENTS = st.builds(
+    Event,
+    type=st.just("magiclink.link.issued.v1"),
+    id=TEXT,
+    source=st.just("/issuer"),
+    subject=st.just("") | TEXT,
+    data=st.dictionaries(TEXT, st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT),
+    time=st.none() | st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+)
+
+
+@given(EVENTS)
+def test_what_is_encoded_is_a_cloudevent_to_the_sdk(event: Event) -> None:
+    read = JSONFormat().read(CloudEvent, encode_event(event))
+    assert (read.get_type(), read.get_id(), read.get_source()) == (event.type, event.id, event.source)
+    assert (read.get_subject() or "") == event.subject
+    assert read.get_data() == event.data
+    assert read.get_datacontenttype() == "application/json"
+    time = read.get_time()
+    assert time is not None
+    assert time.utcoffset() is not None
+    assert event.time in (None, time)
+
+
+@pytest.mark.parametrize(
+    ("text", "microseconds", "hour"),
+    [
+        ("2026-01-02T03:04:05Z", 0, 3),
+        ("2026-01-02T03:04:05.678+02:00", 678_000, 1),
+        ("2026-01-02T03:04:05.123456789Z", 123_456, 3),
+    ],
+)
+def test_a_time_is_read_with_its_offset_and_any_fraction(text: str, microseconds: int, hour: int) -> None:
+    assert decode_event(with_(time=text)).time == datetime(2026, 1, 2, hour, 4, 5, microseconds, tzinfo=UTC)
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))

@@ -1,4 +1,5 @@
 import pytest
+from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,3 +95,31 @@ def test_a_domain_has_one_spelling(domain: str, spelt: str) -> None:
 def test_what_is_no_domain_is_refused(text: str) -> None:
     with pytest.raises(RecipientInvalid):
         normalize_domain(text)
+
+
+ODD_TEXT = st.text("aB1._+-'@!<>\"()[]\\ \n\t\0ü\u0308\u0301\uff20.", max_size=12)
+DOMAINS = st.sampled_from(
+    ["example.com", "EXAMPLE.com", "x.test", "x.localhost", "xn--bcher-kva.example", "a..b", "-a.example", "a_b.example", "a.1", "ex ample.com"]
+)  # fmt: skip
+
+
+@given(st.emails() | st.builds("{}@{}".format, ODD_TEXT, DOMAINS | ODD_TEXT) | ODD_TEXT)
+def test_the_short_way_says_what_the_library_says(text: str) -> None:
+    # Both ways, for what is an address and for what is none: the short way must let nothing through, and spell nothing differently.
+    try:
+        said = validate_email(text, check_deliverability=False).normalized.lower()
+    except EmailNotValidError:
+        with pytest.raises(RecipientInvalid):
+            normalize_email(text)
+        return
+    assert normalize_email(text) == said
+
+
+@pytest.mark.parametrize(("chars", "is_valid"), [(254, True), (255, False)])
+def test_an_address_has_at_most_254_characters(chars: int, is_valid: bool) -> None:
+    text = f"{'a' * (chars - len('@example.com'))}@example.com"
+    if is_valid:
+        assert normalize_email(text) == text
+    else:
+        with pytest.raises(RecipientInvalid):
+            normalize_email(text)

@@ -259,3 +259,14 @@ def test_where_there_is_no_entry_nothing_is_near() -> None:
     assert "entries: https://a.example/" in explain_refusal(["https://a.example/"], "https://[bad/")
     many = explain_refusal([f"https://a.example/{n}" for n in range(30)], "https://b.example/")
     assert ("https://a.example/19, …" in many, "https://a.example/20" in many) == (True, False)
+
+
+def test_what_one_list_allowed_is_judged_anew_by_another() -> None:
+    # Verdicts are remembered: never past a change of the app's settings.
+    url = "https://shop.example/in"
+    for _ in range(2):
+        assert RedirectPolicy(None, ("https://shop.example/*",)).resolve(url) == url
+        with pytest.raises(RedirectRefused):
+            RedirectPolicy(None, ("https://shop.example/*",), exact=True).resolve(url)
+        with pytest.raises(RedirectRefused):
+            RedirectPolicy(None, ("https://other.example/*",)).resolve(url)

@@ -12,9 +12,10 @@ from structlog.testing import capture_logs
 from shared.api_keys import ApiKeys
 from shared.errors import LinkConsumed, RateLimited, Unauthorized
 from shared.http.addresses import asking_address
-from shared.http.edge import Edge
+from shared.http.edge import Capacity, Edge
 from shared.http.routes import ApiKey, Call, Caller, Public, Route
 from shared.limits import FailOpenBucket
+from shared.metrics import SHED
 from shared.settings import parse_networks
 
 TOKEN = "a" + "Z" * 38
@@ -195,3 +196,40 @@ async def test_the_log_names_the_route_and_never_the_path() -> None:
     (line,) = (entry for entry in logs if entry["event"] == "request")
     assert (line["route"], line["status"]) == ("/l/{token}", 200)
     assert TOKEN not in str(logs)
+
+
+async def test_past_its_capacity_a_service_sends_requests_away_at_once_and_touches_nothing() -> None:
+    doors, gate = Doors(set()), asyncio.Event()
+
+    async def wait(_: Call) -> web.Response:
+        await gate.wait()
+        return web.Response()
+
+    edge = replace(doors.edge(), capacity=Capacity(2))
+    route = Route("POST", "/x", wait, Public("a test"))
+    taken = [asyncio.create_task(ask(edge, route)) for _ in range(2)]
+    await asyncio.sleep(0)
+    before = SHED._value.get()
+    # The capacity is the service's, not a route's.
+    shed = await ask(edge, Route("POST", "/y", doors.handler, Public("a test")))
+    assert (shed.status, shed.headers["Retry-After"], answer(shed)["code"]) == (503, "1", "unavailable")
+    assert SHED._value.get() == before + 1
+    assert doors.passed == ["address limit, 10.0.0.1: 1"] * 2
+    gate.set()
+    assert [response.status for response in await asyncio.gather(*taken)] == [200, 200]
+    assert edge.capacity.taken == 0
+
+
+async def test_a_request_that_fails_or_takes_too_long_gives_its_place_back() -> None:
+    async def fail(_: Call) -> web.Response:
+        raise LinkConsumed
+
+    async def hang(_: Call) -> web.Response:
+        await asyncio.sleep(30)
+        return web.Response()
+
+    edge = replace(Doors(set()).edge(request_timeout_seconds=0.02), capacity=Capacity(1))
+    for handler, status in ((fail, 409), (hang, 503), (fail, 409)):
+        response = await ask(edge, Route("POST", "/x", handler, Public("a test")))
+        assert response.status == status
+    assert edge.capacity.taken == 0

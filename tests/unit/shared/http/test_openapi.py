@@ -133,7 +133,8 @@ def test_of_a_change_every_field_may_be_left_out() -> None:
 async def test_a_service_serves_its_document() -> None:
     class Open(FailOpenBucket):
         def __init__(self) -> None: ...
-        async def take(self, *_: Any) -> None: ...
+        async def take(self, *_: Any) -> int:
+            return 0
 
     edge = Edge(api_keys=None, address_limit=Open(), key_limit=Open(), request_timeout_seconds=5)
     table = with_document("issuer", [MAKE])

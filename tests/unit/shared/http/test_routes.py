@@ -30,6 +30,9 @@ class Chunks:
     def __init__(self, *pieces: bytes) -> None:
         self.pieces = list(pieces)
 
+    def is_eof(self) -> bool:
+        return False
+
     async def iter_any(self) -> Any:
         while self.pieces:
             yield self.pieces.pop(0)
@@ -99,6 +102,22 @@ async def test_a_body_is_read_in_pieces_up_to_its_limit() -> None:
     assert await read_body(request(Chunks(b"ab", b"cd")), 4) == b"abcd"
     with pytest.raises(TooLarge, match="at most 3 bytes"):
         await read_body(request(Chunks(b"ab", b"cd", b"ef")), 3)
+
+
+class Whole:
+    """A request body that came with its headers."""
+
+    def __init__(self, body: bytes) -> None:
+        self.read_nowait = lambda: body
+
+    def is_eof(self) -> bool:
+        return True
+
+
+async def test_a_body_that_came_with_its_headers_has_the_same_limit() -> None:
+    assert await read_body(request(Whole(b"abcd")), 4) == b"abcd"
+    with pytest.raises(TooLarge, match="at most 3 bytes"):
+        await read_body(request(Whole(b"abcd")), 3)
 
 
 async def test_a_body_that_says_it_is_too_large_is_not_read() -> None:

@@ -9,8 +9,9 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.verifier.browser import PairingCookie
+from services.verifier.page_headers import PRIVATE_HEADERS
 from services.verifier.pairing import TICKET_SECONDS, PairingReads, may_pair, with_proof
-from services.verifier.views import PRIVATE_HEADERS, Views
+from services.verifier.views import Views
 from shared.database import Row, is_away
 from shared.errors import FieldProblem, Invalid, LinkInvalid, LinkOver, NotFound
 from shared.http.routes import ApiKey, Call, Described, Public, Route, json_response

@@ -6,6 +6,7 @@ from services.verifier.consume import Consume
 from services.verifier.exchange import Exchange
 from services.verifier.login import Login
 from services.verifier.login_policy import LoginPolicy
+from services.verifier.page_rows import PageRows
 from services.verifier.pairing import PairingReads
 from services.verifier.passcode_store import SQL as PASSCODES_SQL
 from services.verifier.passcode_store import PasscodeStore
@@ -53,6 +54,8 @@ async def start(service: Service, settings: VerifierSettings) -> None:
     visits = Visits(store)
     service.on_stop(visits.flush)
     service.run_task(visits.run(), "visits")
+    page_rows = PageRows(pool)
+    service.on_stop(page_rows.drain)
     consume = Consume(store, cache, bell, visits.note)
     service.on_stop(consume.drain)
     refusals = Refusals(PasscodeStore(pool), bell)
@@ -80,6 +83,7 @@ async def start(service: Service, settings: VerifierSettings) -> None:
             SecondStep(challenges, devices, store, login),
             Renewal(pool, cache, bell),
             PairingReads(pool, cache),
+            page_rows,
             visits.note,
             settings,
         )

@@ -1,6 +1,6 @@
 """The browser's side: GET shows, POST consumes (DESIGN §4, decision 0004)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -9,12 +9,13 @@ from aiohttp import web
 from services.verifier.attempt import Attempt
 from services.verifier.browser import PairingCookie
 from services.verifier.consume import Consume
+from services.verifier.page_headers import PRIVATE_HEADERS
 from services.verifier.pairing import holds_proof
 from services.verifier.redirect import redirect_location
 from services.verifier.renewal import Renewal
 from services.verifier.shapes import LINK_REFUSALS, PAGE_REFUSALS
 from services.verifier.verdict import judge
-from services.verifier.views import PRIVATE_HEADERS, Views
+from services.verifier.views import Views
 from services.verifier.visitors import refuse_scanner, visitor_of
 from services.verifier.visits import Note, Visit
 from shared.database import Row
@@ -55,7 +56,7 @@ _PRESSED = Described(
 class PageReads:
     """All that a GET may use: it reads, and has no hand on anything that writes."""
 
-    look: Callable[[list[Attempt]], Awaitable[Mapping[UUID, Row]]]
+    find: Callable[[UUID], Awaitable[Row | None]]
     ring: KeyRing
     cookie: BrowserCookie
     pairings: PairingCookie
@@ -94,7 +95,7 @@ class PageReads:
 
     async def row_of(self, attempt: Attempt) -> Row:
         """Read where the link stands. Raises `LinkInvalid` for one that is not there any more."""
-        row = (await self.look([attempt])).get(attempt.attempt_id)
+        row = await self.find(attempt.link.link_id)
         if row is None:
             raise LinkInvalid
         return row

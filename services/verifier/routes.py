@@ -14,6 +14,7 @@ from services.verifier.exchange import Exchange
 from services.verifier.jwts import Jwts
 from services.verifier.login import Login
 from services.verifier.login_requests import LoginRequests
+from services.verifier.page_rows import PageRows
 from services.verifier.pages import PageReads, Pages
 from services.verifier.pairing import PairingReads
 from services.verifier.passcodes import Passcodes
@@ -45,6 +46,7 @@ class RouteParts:
     second_step: SecondStep
     renewal: Renewal
     pairing: PairingReads
+    page_rows: PageRows
     note: Note
     settings: VerifierSettings
 
@@ -54,7 +56,7 @@ def verifier_routes(parts: RouteParts) -> list[Route]:
     settings = parts.settings
     ring, public_url, views = settings.ring, settings.public_url, Views()
     pairings = PairingCookie(public_url)
-    reads = PageReads(parts.store.look, ring, BrowserCookie(public_url), pairings, views, parts.note)
+    reads = PageReads(parts.page_rows.find, ring, BrowserCookie(public_url), pairings, views, parts.note)
     pages = Pages(reads, parts.consume, parts.renewal, public_url)
     pairing = PairingApi(parts.pairing, ring, pairings, views, public_url, settings.is_dev)
     requests = LoginRequests(parts.login.sessions)

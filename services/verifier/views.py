@@ -4,62 +4,66 @@ One file a page, style and script inline under their hashes: no asset request, n
 script presses the button, in the browser that asked for the link and nowhere else; every page works without it.
 """
 
-import base64
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from services.verifier.colours import brand_style
+from services.verifier.page_headers import PRIVATE_HEADERS, page_headers
 from services.verifier.shapes import USER_BARS
+from services.verifier.skeletons import Skeleton, Templates, slot
 from services.verifier.wording import Wordings, Words
 from shared.asker import device_words, ip_words
 from shared.database import Row
 from shared.errors import Refusal
 from shared.http.problems import refusal_headers, status_of
 from shared.recipients import mask
-from shared.redirects import origin
 
-_TEMPLATES = Path(__file__).parent / "templates"
-_STYLE = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
-_SCRIPT = (_TEMPLATES / "press.js").read_text(encoding="utf-8")
+# How many of each a process keeps, of those asked for last: skeletons and refusals of 5 KB, and who asked for a link, half a KB.
+_SKELETONS = 512
+_REFUSALS = 256
+_ASKERS = 1024
 
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-_STYLE_HASH, _SCRIPT_HASH = _hash(_STYLE), _hash(_SCRIPT)
-
-
-def _policy(styles: str = _STYLE_HASH, script: str = "", form_target: str = "") -> str:
-    scripts = f" script-src {script};" if script else ""
-    # Browsers hold the 303 after the POST to form-action as well.
-    targets = f"'self' {form_target}".strip()
-    return (
-        f"default-src 'none'; style-src {styles};{scripts} form-action {targets}; "
-        "frame-ancestors 'none'; base-uri 'none'"
-    )
-
-
-PRIVATE_HEADERS: Mapping[str, str] = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Robots-Tag": "noindex",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Vary": "Accept-Language",
-    "Content-Security-Policy": _policy(),
-}
-"""On everything under `/l/` and `/pair/`: pages, redirects and refusals."""
 
 Form = Literal["first", "again", "auto"]
+
+
+class Brand(NamedTuple):
+    """What a page shows of an app; "" and None for what it has not."""
+
+    app: str = ""
+    colour: str | None = None
+    support_url: str = ""
+
+
+class Face(NamedTuple):
+    """What a confirm page shows besides the values of its one link: pages of one face differ by the slots alone.
+
+    `type`: of the link. `asked`: it is known who asked for it.
+    """
+
+    tag: str
+    type: str
+    form: Form
+    brand: Brand
+    asked: bool
+
+
+class Slots(NamedTuple):
+    """The values of one link on a confirm page: text, or `Markup`."""
+
+    account: str
+    until: str
+    moment: str
+    asked: str
+
+
+_SLOTS = Slots(*map(slot, Slots._fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +98,10 @@ class Views:
 
     def __init__(self) -> None:
         self._wordings = Wordings()
-        self._templates = Environment(
-            loader=FileSystemLoader(_TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        # The hashes are over exactly these texts: they must stand in the page as they are.
-        self._templates.globals["style"] = Markup(_STYLE)  # noqa: S704 - our own file
-        self._templates.globals["script"] = Markup(_SCRIPT)  # noqa: S704 - our own file
+        self._templates = Templates()
+        self._skeleton = lru_cache(_SKELETONS)(self._skeleton_of)
+        self._refusal = lru_cache(_REFUSALS)(self._refusal_of)
+        self._asked = lru_cache(_ASKERS)(self._asked_from)
 
     def confirm(self, request: web.Request, row: Row, form: Form = "first") -> web.Response:
         """The page with the one button: what it will do, for whom, until when.
@@ -112,23 +110,38 @@ class Views:
         browser that asked for it: the button presses itself.
         """
         words = self._words(request, row)
-        heading = {"app": _app_name(row)}
+        client = row["client"] or {}
+        asked = self._asked(words.tag, client.get("user_agent"), client.get("ip")) if client else ""
+        face = Face(words.tag, row["type"], form, _brand(row), bool(asked))
+        ends = row["expires_at"]
+        values = Slots(_account(row), words.moment(ends, row["time_zone"]), ends.isoformat(), asked)
+        headers = page_headers(
+            words.tag, face.brand.colour, row["redirect_url"] or "", scripted=form == "auto"
+        )
+        return web.Response(body=self._skeleton(face).filled(values), headers=headers)
+
+    def _skeleton_of(self, face: Face) -> Skeleton:
+        return Skeleton(self.confirm_text(face, _SLOTS), Slots._fields)
+
+    def confirm_text(self, face: Face, slots: Slots) -> str:
+        """Return the confirm page with these values, written by jinja alone: what every filled skeleton is equal to."""
+        words = self._wordings.of(face.tag)
+        heading = {"app": face.brand.app}
+        facts = [_fact(words, "until", slots.until, slots.moment)]
         context = {
-            "title": words.text(f"{row['type']}.heading", **heading),
-            "heading": words.markup(f"{row['type']}.heading", **heading),
-            "promise": words.markup(f"{row['type']}.text", account=_account(row)),
-            "button": words.text("again.button" if form == "again" else f"{row['type']}.button"),
-            "form": form,
-            "facts": [_until(words, row), *_asked(words, row)],
+            "title": words.text(f"{face.type}.heading", **heading),
+            "heading": words.markup(f"{face.type}.heading", **heading),
+            "promise": words.markup(f"{face.type}.text", account=slots.account),
+            "button": words.text("again.button" if face.form == "again" else f"{face.type}.button"),
+            "form": face.form,
+            "facts": [*facts, _fact(words, "asked", slots.asked)] if face.asked else facts,
         }
-        script = _SCRIPT_HASH if form == "auto" else ""
-        target = origin(row["redirect_url"]) if row["redirect_url"] else ""
-        return self._page("confirm.html", words, row, context, script=script, form_target=target)
+        return self._render("confirm.html", words, face.brand, context)
 
     def done(self, request: web.Request, row: Row) -> web.Response:
         """For a link that leads nowhere. Its app learns of it by the event."""
         words = self._words(request, row)
-        text = words.markup("done.text", app=_app_name(row))
+        text = words.markup("done.text", app=_brand(row).app)
         return self._notice(words, row, "done", {"text": text, "icon_named": "done"})
 
     def renewed(self, request: web.Request, row: Row) -> web.Response:
@@ -142,40 +155,49 @@ class Views:
         return web.Response(status=303, headers={**PRIVATE_HEADERS, "Location": location})
 
     def refusal(self, request: web.Request, refusal: Refusal, _request_id: str) -> web.Response:
-        """The page of a refusal for which nothing was looked up."""
-        return self.refused(request, refusal, None)
+        """The page of a refusal for which nothing was looked up: those of storms, which differ by language and by how long to wait."""
+        words, name = self._words(request, None), _name_of(refusal, None)
+        body = self._refusal(words.tag, name, _refusal_text(words, name, refusal))
+        return _refusing(refusal, web.Response(body=body, headers=page_headers(words.tag, None)))
 
-    def refused(self, request: web.Request, refusal: Refusal, row: Row | None) -> web.Response:
-        """The page of a refusal, with its status: what to do now, and a new link where we can send one."""
+    def _refusal_of(self, tag: str, name: str, text: str) -> bytes:
+        look = _LOOKS[name]
+        context = {"text": text, "icon_named": look.icon, "try_again": look.try_again}
+        return self._notice_text(self._wordings.of(tag), Brand(), name, context).encode()
+
+    def refused(self, request: web.Request, refusal: Refusal, row: Row) -> web.Response:
+        """The page of a link's refusal, with its status: what to do now, and a new link where we can send one."""
         words = self._words(request, row)
         name = _name_of(refusal, row)
         look = _LOOKS[name]
-        context = {
+        context: dict[str, Any] = {
             "text": _refusal_text(words, name, refusal),
             "icon_named": look.icon,
             "try_again": look.try_again,
-            "facts": [],
         }
-        if row is not None and name == "link_not_yet_valid":
+        if name == "link_not_yet_valid":
+            begins = row["not_before"]
             context["facts"] = [
-                _fact(words, "from", words.moment(row["not_before"], row["time_zone"]), row["not_before"])
+                _fact(words, "from", words.moment(begins, row["time_zone"]), begins.isoformat())
             ]
-        if row is not None and name == "pairing_required" and row["passcode_format"]:
+        if name == "pairing_required" and row["passcode_format"]:
             context["more"] = words.text("passcode.text")
-        if row is not None and name == "link_expired" and may_be_renewed(row):
+        if name == "link_expired" and may_be_renewed(row):
             context["text"] = words.markup("renew.text", account=_account(row))
             # Relative to `/l/<token>`, which may stand behind a proxy under another path.
             context["renew_action"] = f"{request.match_info['token']}/renew"
-        response = self._notice(words, row, name, context)
-        response.set_status(status_of(refusal))
-        response.headers.update(refusal_headers(refusal))
-        return response
+        return _refusing(refusal, self._notice(words, row, name, context))
 
     def _words(self, request: web.Request, row: Row | None) -> Words:
         wanted = None if row is None else row["locale"]
         return self._wordings.choose(wanted, request.headers.get("Accept-Language"))
 
-    def _notice(self, words: Words, row: Row | None, name: str, context: Mapping[str, Any]) -> web.Response:
+    def _notice(self, words: Words, row: Row, name: str, context: Mapping[str, Any]) -> web.Response:
+        brand = _brand(row)
+        body = self._notice_text(words, brand, name, context).encode()
+        return web.Response(body=body, headers=page_headers(words.tag, brand.colour))
+
+    def _notice_text(self, words: Words, brand: Brand, name: str, context: Mapping[str, Any]) -> str:
         heading = words.text(f"{name}.heading")
         given = {
             "title": heading,
@@ -185,31 +207,22 @@ class Views:
             "more": "",
             "renew_action": "",
         }
-        return self._page("notice.html", words, row, {**given, **context})
+        return self._render("notice.html", words, brand, {**given, **context})
 
-    def _page(
-        self,
-        template: str,
-        words: Words,
-        row: Row | None,
-        context: Mapping[str, Any],
-        **policy: str,
-    ) -> web.Response:
-        branding = {} if row is None else row["branding"]
-        brand = brand_style(branding.get("colour"))
-        text = self._templates.get_template(template).render(
-            words=words,
-            brand_style=Markup(brand),  # noqa: S704 - made of hex digits
-            app="" if row is None else _app_name(row),
-            support_url=branding.get("support_url") or "",
-            **context,
-        )
-        headers = {
-            **PRIVATE_HEADERS,
-            "Content-Security-Policy": _policy(f"{_STYLE_HASH} {_hash(brand)}", **policy),
-            "Content-Language": words.tag,
-        }
-        return web.Response(text=text, content_type="text/html", headers=headers)
+    def _render(self, template: str, words: Words, brand: Brand, context: Mapping[str, Any]) -> str:
+        style = Markup(brand_style(brand.colour))  # noqa: S704 - made of hex digits
+        given = {"words": words, "brand_style": style, "app": brand.app, "support_url": brand.support_url}
+        return self._templates.render(template, {**given, **context})
+
+    def _asked_from(self, tag: str, user_agent: str | None, ip: str | None) -> Markup:
+        """From where the link was asked for, so that its reader may notice that it was not they."""
+        known = {name: word for name, word in device_words(user_agent).items() if word}
+        words, device = self._wordings.of(tag), Markup().join(known.values())
+        if len(known) == 2:
+            device = words.markup("asked.device", **known)
+        address = ip_words(ip)
+        said = [part for part in (device, address and Markup("<bdi>{}</bdi>").format(address)) if part]
+        return Markup(" · ").join(said)
 
 
 def may_be_renewed(row: Row) -> bool:
@@ -225,14 +238,22 @@ def _name_of(refusal: Refusal, row: Row | None) -> str:
     return refusal.code if refusal.code in _LOOKS else "otherwise"
 
 
+def _refusing(refusal: Refusal, response: web.Response) -> web.Response:
+    response.set_status(status_of(refusal))
+    response.headers.update(refusal_headers(refusal))
+    return response
+
+
 def _refusal_text(words: Words, name: str, refusal: Refusal) -> str:
     if name == "rate_limited":
         return words.counted("rate_limited.text", math.ceil(refusal.retry_after_seconds or _RETRY_SECONDS))
     return words.text(f"{name}.text")
 
 
-def _app_name(row: Row) -> str:
-    return " ".join(str(row["branding"].get("product_name") or row["app_name"]).split())
+def _brand(row: Row) -> Brand:
+    branding = row["branding"]
+    app = " ".join(str(branding.get("product_name") or row["app_name"]).split())
+    return Brand(app, branding.get("colour"), branding.get("support_url") or "")
 
 
 def _account(row: Row) -> str:
@@ -242,23 +263,5 @@ def _account(row: Row) -> str:
     return mask(str(first or second or row["holder_username"]))
 
 
-def _until(words: Words, row: Row) -> dict[str, str]:
-    return _fact(words, "until", words.moment(row["expires_at"], row["time_zone"]), row["expires_at"])
-
-
-def _asked(words: Words, row: Row) -> list[dict[str, str]]:
-    """From where the link was asked for, so that its reader may notice that it was not they."""
-    client = row["client"] or {}
-    known = {name: word for name, word in device_words(client.get("user_agent")).items() if word}
-    device = words.markup("asked.device", **known) if len(known) == 2 else "".join(known.values())
-    address = ip_words(client.get("ip"))
-    said = [part for part in (device, address and Markup("<bdi>{}</bdi>").format(address)) if part]
-    return [_fact(words, "asked", Markup(" · ").join(said))] if said else []
-
-
-def _fact(words: Words, name: str, text: str, moment: Any = None) -> dict[str, str]:
-    return {
-        "label": words.text(f"{name}.label"),
-        "text": text,
-        "datetime": "" if moment is None else moment.isoformat(),
-    }
+def _fact(words: Words, name: str, text: str, moment: str = "") -> dict[str, str]:
+    return {"label": words.text(f"{name}.label"), "text": text, "datetime": moment}

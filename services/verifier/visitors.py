@@ -18,6 +18,7 @@ Visitor = Literal["browser", "scanner", "prefetch", "api"]
 # The list's expressions take quadratic time: 5,000 letters cost seconds. Every name worth knowing stands further ahead.
 _AGENT_CHARS = 256
 _AGENTS_KEPT = 4096
+_PURPOSES = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 _AHEAD = ("prefetch", "prerender", "preview")
 
 # Scanners of mails and chats that crawlerdetect 0.4 does not know.
@@ -63,7 +64,7 @@ def refuse_scanner(headers: Mapping[str, str]) -> None:
 
 
 def _fetches_ahead(headers: Mapping[str, str]) -> bool:
-    purposes = (headers.get(name, "").lower() for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"))
+    purposes = [headers[name].lower() for name in _PURPOSES if name in headers]
     return any(word in purpose for purpose in purposes for word in _AHEAD)
 
 

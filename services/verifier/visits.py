@@ -6,8 +6,7 @@ Visits hold no address and no User-Agent, only which kind of visitor it was.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -25,10 +24,10 @@ FLUSH_SECONDS = 1.0
 # What waits at most: in all, and of one link, so that a storm on one does not push out all others.
 MOST_WAITING = 5_000
 MOST_OF_A_LINK = 20
+_DROPPED = VISITS_DROPPED.labels(reason="full")
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """A look at a link's page, or a refused attempt on it (`detail`: the refusal's code).
 
     `app_id` None: a browser. An app notes nothing on links of another app: such a visit is not written.
@@ -58,7 +57,7 @@ class Visits:
         """Keep a visit for the next flush, or drop it. Never waits, never fails."""
         of_link = self._waiting.setdefault(visit.link_id, []) if self._count < MOST_WAITING else None
         if of_link is None or len(of_link) >= MOST_OF_A_LINK:
-            VISITS_DROPPED.labels(reason="full").inc()
+            _DROPPED.inc()
             return
         of_link.append((self._clock(), visit))
         self._count += 1
@@ -72,7 +71,15 @@ class Visits:
     async def flush(self) -> None:
         """Write what waits in one statement. A failure drops it, and is logged when failing begins: nothing depends on it."""
         waiting, self._waiting, self._count = self._waiting, {}, 0
-        noted = [self._noted(at, visit) for of_link in waiting.values() for at, visit in of_link]
+        # The database's clock dates the visits; ours says only how long they waited here.
+        now = self._clock()
+        noted = [
+            NotedVisit(
+                visit.link_id, visit.app_id, visit.event, visit.visitor, visit.detail, max(0.0, now - at)
+            )
+            for of_link in waiting.values()
+            for at, visit in of_link
+        ]
         if not noted:
             return
         try:
@@ -87,11 +94,6 @@ class Visits:
             self._failing = True
         else:
             self._failing = False
-
-    def _noted(self, at: float, visit: Visit) -> NotedVisit:
-        # The database's clock dates the visit; ours says only how long it waited here.
-        age_seconds = max(0.0, self._clock() - at)
-        return NotedVisit(visit.link_id, visit.app_id, visit.event, visit.visitor, visit.detail, age_seconds)
 
 
 def note_nothing(_visit: Visit) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.verifier.colours import brand_style, contrast, seen_on, text_on
-from services.verifier.views import _STYLE
+from services.verifier.skeletons import STYLE
 
 PARTS = st.integers(0, 255)
 CARDS = [(255, 255, 255), (27, 31, 39)]
@@ -34,4 +34,4 @@ def test_what_is_no_colour_never_reaches_the_page(bad: object) -> None:
 
 
 def test_the_cards_are_those_of_the_style() -> None:
-    assert re.findall(r"--card: (#\w+);", _STYLE) == ["#fff", "#1b1f27"]
+    assert re.findall(r"--card: (#\w+);", STYLE) == ["#fff", "#1b1f27"]

@@ -149,3 +149,24 @@ def test_every_refusal_has_a_page_with_its_status(refusal: type[Refusal]) -> Non
     assert response.text is not None
     assert response.text.count("<h1>") == 1
     assert response.headers.get("Retry-After") == (None if refusal.code == "invalid_request" else "3")
+
+
+def test_a_refusal_that_is_kept_for_the_next_is_told_in_that_ones_language_and_with_its_wait() -> None:
+    def page(language: str, seconds: float) -> tuple[str, str | None, str]:
+        refusal = RateLimited(retry_after_seconds=seconds)
+        response = VIEWS.refusal(asking(Accept_Language=language), refusal, "id")
+        return response.headers["Content-Language"], response.headers.get("Retry-After"), str(response.text)
+
+    asked = [("en", 2.0), ("de", 2.0), ("en", 7.0), ("en", 2.0)]
+    found = [page(*each) for each in asked]
+    assert [(language, wait) for language, wait, _ in found] == [
+        ("en", "2"),
+        ("de", "2"),
+        ("en", "7"),
+        ("en", "2"),
+    ]
+    assert found[0] == found[3]
+    assert len({text for _, _, text in found}) == 3
+    assert VIEWS.refusal(asking(Accept_Language="en"), LinkInvalid(), "id").text not in [
+        text for *_, text in found
+    ]

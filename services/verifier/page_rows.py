@@ -1,0 +1,32 @@
+"""What pages are told of a link: one small read, together with whatever else waits (DESIGN §7). No GET has a hand on anything that writes (G5)."""
+
+from collections.abc import Sequence
+from operator import attrgetter
+from uuid import UUID
+
+from services.verifier.renewal import SQL
+from shared.batching import Batcher
+from shared.database import Pool, Row
+
+_ORDER = attrgetter("int")
+
+
+class PageRows:
+    """Reads rows for pages."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._batcher: Batcher[UUID, Row | None] = Batcher("page", self._read)
+
+    async def find(self, link_id: UUID) -> Row | None:
+        """Return where a link stands and what its page says, None for one that is not there. Raises `Unavailable`."""
+        return await self._batcher.put(link_id)
+
+    async def drain(self) -> None:
+        await self._batcher.drain()
+
+    async def _read(self, link_ids: list[UUID]) -> Sequence[Row | None]:
+        wanted = list(dict.fromkeys(link_ids))  # of a storm on one link's page, the link is read once
+        lowest, highest = min(wanted, key=_ORDER), max(wanted, key=_ORDER)
+        rows = {row["id"]: row for row in await self._pool.fetch(SQL.show, wanted, lowest, highest)}
+        return [rows.get(link_id) for link_id in link_ids]

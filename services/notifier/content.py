@@ -20,7 +20,7 @@ class WhatsAppTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A rendered message, in every form a channel may want. Never logged: it holds the link."""
+    """A rendered message, in every form that its channel may want. Never logged: it holds the link."""
 
     subject: str
     text: str = field(repr=False)
@@ -62,7 +62,7 @@ class MessageContext:
     hostile. `recipient` is shown as given: mask it before if it shall be masked. `ttl_seconds` is how long the link
     lives after acceptance; messages state the duration (DESIGN §6). `valid_until` is None where the life has not begun.
     `url` is None for a passcode without a link: its templates have no `url`.
-    `time_zone` is the user's, an IANA name. `app_id` chooses the app's own templates.
+    `time_zone` is the user's, an IANA name. `app_id` chooses the app's own templates. `channel`: the one whose forms are wanted; None: all.
     """
 
     brand: Brand
@@ -77,3 +77,4 @@ class MessageContext:
     valid_until: datetime | None = None
     time_zone: str | None = None
     app_id: str | None = None
+    channel: str | None = None

@@ -76,6 +76,7 @@ class LinkMaker:
             valid_until=None if row["begins_life"] else row["expires_at"],
             time_zone=row["time_zone"],
             app_id=str(claimed.facts.app_id),
+            channel=claimed.facts.channel,
         )
 
     def _url(self, row: Row, ref: LinkRef, passcode: str | None) -> str | None:

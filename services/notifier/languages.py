@@ -1,6 +1,7 @@
 """Languages by CLDR (Babel): how they write durations and moments."""
 
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -29,6 +30,7 @@ def is_right_to_left(locale: str) -> bool:
     return found is not None and found.character_order == "right-to-left"
 
 
+@lru_cache(maxsize=1024)
 def duration_words(seconds: int, formats: Locale) -> str:
     """Return words such as "15 minutes", rounded down: a message never promises more time than there is."""
     for unit, size in _UNITS:
@@ -44,8 +46,14 @@ def duration_words(seconds: int, formats: Locale) -> str:
 
 def moment_words(moment: datetime, time_zone: str | None, formats: Locale) -> str:
     """Return words such as "21 November 2026, 08:08 UTC+01:00", in the user's zone, or in UTC where none is known."""
+    # To the minute, as it is written: all who asked within one share the words, and Babel its 15 µs.
+    return _minute_words(moment.replace(second=0, microsecond=0), time_zone, formats)
+
+
+@lru_cache(maxsize=1024)
+def _minute_words(minute: datetime, time_zone: str | None, formats: Locale) -> str:
     zone = _zone(time_zone)
-    local = moment.astimezone(zone)
+    local = minute.astimezone(zone)
     date, time = format_date(local, "long", formats), format_time(local, "short", tzinfo=zone, locale=formats)
     together = str(formats.datetime_formats["long"]).format(time, date)
     # CLDR's narrow spaces (8:08 AM) show as boxes in old mail programs.

@@ -43,7 +43,7 @@ from shared.outbox import OutboxBell
 from shared.settings import SettingsProblem, load_settings
 from shared.stores import Stores, open_stores
 
-_BATCH = 200
+_BATCH = 500
 _EVENTS_BATCH = 500
 
 

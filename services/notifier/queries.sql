@@ -29,11 +29,12 @@ JOIN magiclink.apps a ON a.id = c.app_id
 
 -- name: lock_unaccepted_links
 -- Links whose lives this transaction may begin. They are locked before any message and in id order, as revocation does: links, then
--- messages. $3 and $4 are the lowest and the highest id: they spare PostgreSQL the partitions of other weeks.
+-- messages. $3 and $4 are the lowest and the highest id: they spare PostgreSQL the partitions of other weeks. Said of `named` too they make it
+-- look each link up, here and below, instead of reading all between the two.
 SELECT l.id
 FROM magiclink.links l
 JOIN unnest($1::uuid[], $2::uuid[]) AS named (id, app_id) ON named.id = l.id AND named.app_id = l.app_id
-WHERE l.id BETWEEN $3 AND $4 AND l.ttl_from_acceptance AND l.accepted_at IS NULL
+WHERE l.id BETWEEN $3 AND $4 AND named.id BETWEEN $3 AND $4 AND l.ttl_from_acceptance AND l.accepted_at IS NULL
 ORDER BY l.id
 FOR UPDATE OF l
 
@@ -42,7 +43,7 @@ FOR UPDATE OF l
 UPDATE magiclink.links l
 SET accepted_at = now(), expires_at = least(l.expires_at, now() + make_interval(secs => l.ttl_seconds))
 FROM unnest($1::uuid[], $2::uuid[]) AS named (id, app_id)
-WHERE l.id = named.id AND l.app_id = named.app_id AND l.id BETWEEN $3 AND $4
+WHERE l.id = named.id AND l.app_id = named.app_id AND l.id BETWEEN $3 AND $4 AND named.id BETWEEN $3 AND $4
     AND l.ttl_from_acceptance AND l.accepted_at IS NULL
 
 -- name: link_of_message

@@ -92,7 +92,7 @@ class Templates:
             raise CannotRender(
                 f"there is no template {name!r}" if _NAME.fullmatch(name) else "no such template"
             )
-        return found.render(variables_of(context, found.locale, locale))
+        return found.render(variables_of(context, found.locale, locale), context.channel)
 
     def _load_app(self, app_id: str) -> None:
         own = [folder / APPS / app_id for folder in self.roots.folders]

@@ -87,7 +87,7 @@ class NotifierSettings(TemplateSettings, ServiceSettings, PublicUrlSettings, Kaf
     callback_url: BaseUrl | None = Field(
         None, description="This service as Twilio reaches it, for status callbacks."
     )
-    delivery_concurrency: int = Field(16, ge=1, le=500, description="Messages being sent at once, a lane.")
+    delivery_concurrency: int = Field(48, ge=1, le=500, description="Messages being sent at once, a lane.")
     retry_base_seconds: float = Field(
         2, gt=0, description="The first back-off; doubles each attempt, with jitter."
     )

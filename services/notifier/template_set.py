@@ -45,23 +45,23 @@ class TemplateSet:
         own = f"apps/{self.app_id}/" if self.app_id else ""
         return f"{own}{self.name}/{self.locale}"
 
-    def render(self, variables: Mapping[str, object]) -> Content:
-        """Return the message.
+    def render(self, variables: Mapping[str, object], channel: str | None = None) -> Content:
+        """Return the message: in every form, or in those alone that `channel` sends; the others are empty.
 
         Raises:
             CannotRender: A variable is missing, or a template did what the sandbox forbids.
         """
-        running = self._with_words(text_variables(variables), fill_text)
         bare = self._with_words(dict(variables), fill_text)
-        sms = plain_punctuation(self._part("sms.txt", bare))
-        if len(sms) > MAX_SMS_CHARS:
-            raise CannotRender(f"{self.place}/sms.txt: longer than {MAX_SMS_CHARS} characters")
+        running = bare
+        if variables["direction"] == "rtl":
+            running = self._with_words(text_variables(variables), fill_text)
+        by_mail, by_sms, by_whatsapp = (channel in (None, name) for name in ("email", "sms", "whatsapp"))
         return Content(
-            subject=one_line(self._part("subject.txt", bare), max_chars=200),
-            text=self._part("text.txt", running) + "\n",
-            html=self._html(variables),
-            sms=sms,
-            whatsapp=self._whatsapp(bare, running),
+            subject=one_line(self._part("subject.txt", bare), max_chars=200) if by_mail else "",
+            text=self._part("text.txt", running) + "\n" if by_mail else "",
+            html=self._html(variables) if by_mail else "",
+            sms=self._sms(bare) if by_sms else "",
+            whatsapp=self._whatsapp(bare, running) if by_whatsapp else WhatsAppTemplate(None, {}, ""),
         )
 
     def subject_source(self, variables: Mapping[str, object]) -> str:
@@ -90,6 +90,12 @@ class TemplateSet:
 
     def _part(self, part: str, variables: Mapping[str, object]) -> str:
         return self._guarded(part, lambda: self.parts[part].render(variables).strip())
+
+    def _sms(self, bare: Mapping[str, object]) -> str:
+        sms = plain_punctuation(self._part("sms.txt", bare))
+        if len(sms) > MAX_SMS_CHARS:
+            raise CannotRender(f"{self.place}/sms.txt: longer than {MAX_SMS_CHARS} characters")
+        return sms
 
     def _whatsapp(self, bare: Mapping[str, object], running: Mapping[str, object]) -> WhatsAppTemplate:
         # WhatsApp refuses empty variables and line ends within them; an empty one falls to the template's default.

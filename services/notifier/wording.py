@@ -23,10 +23,11 @@ _GSM = str.maketrans(
 
 def one_line(text: str, max_chars: int = 1_000) -> str:
     """Return the text as one line: control characters and line ends become one space, bidi controls go."""
-    spaced = "".join(
-        " " if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} else c for c in text if c not in _BIDI
-    )
-    line = " ".join(spaced.split())
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(
+            " " if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} else c for c in text if c not in _BIDI
+        )
+    line = " ".join(text.split())
     return line if len(line) <= max_chars else line[: max_chars - 1].rstrip() + "…"
 
 

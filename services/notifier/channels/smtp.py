@@ -17,6 +17,7 @@ __all__ = ["SmtpChannel", "SmtpServer"]
 
 PROVIDER = "smtp"
 CLOSING = 421
+_OK = 250
 # 530, 535, 538: the server wants us to sign in, or otherwise.
 _OUR_SIGN_IN = frozenset({530, 535, 538})
 
@@ -126,17 +127,20 @@ class _BadSender(Exception):  # noqa: N818 - states the fact
 async def _hand_over(smtp: aiosmtplib.SMTP, attempt: _Attempt) -> Outcome:
     mail = attempt.mail
     encoding = "utf-8" if mail.needs_utf8 else "ascii"
-    options = ["SMTPUTF8", "BODY=8BITMIME"] if mail.needs_utf8 else []
+    options = [b"SMTPUTF8", b"BODY=8BITMIME"] if mail.needs_utf8 else []
     if smtp.supports_extension("size"):
-        options.append(f"SIZE={len(mail.source)}")
+        options.append(b"SIZE=%d" % len(mail.source))
+    # Not `mail` and `rcpt`, which parse the addresses once more.
     attempt.stage = Stage.SENDER
-    await smtp.mail(mail.sender, options=options, encoding=encoding, timeout=attempt.seconds_left())
+    sender = f"FROM:<{mail.sender}>".encode(encoding)
+    answer = await smtp.execute_command(b"MAIL", sender, *options, timeout=attempt.seconds_left())
+    if answer.code != _OK:
+        raise aiosmtplib.SMTPSenderRefused(answer.code, answer.message, mail.sender)
     attempt.stage = Stage.RECIPIENT
-    try:
-        await smtp.rcpt(mail.recipient, encoding=encoding, timeout=attempt.seconds_left())
-    except aiosmtplib.SMTPRecipientRefused as error:
-        if not 200 <= error.code < 300:  # aiosmtplib takes 250 and 251 only; 252 is "will try"
-            raise
+    recipient = f"TO:<{mail.recipient}>".encode(encoding)
+    answer = await smtp.execute_command(b"RCPT", recipient, timeout=attempt.seconds_left())
+    if not 200 <= answer.code < 300:  # 250, 251 "will forward", 252 "will try"
+        raise aiosmtplib.SMTPRecipientRefused(answer.code, answer.message, mail.recipient)
     attempt.stage = Stage.DATA
     try:
         words = (await smtp.data(mail.source, timeout=attempt.seconds_left())).message

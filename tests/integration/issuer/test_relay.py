@@ -108,6 +108,29 @@ async def test_a_row_waits_until_it_is_due_and_then_goes_without_a_wake_up(
     assert datetime.now(UTC) >= due_at
 
 
+async def test_a_row_that_comes_to_light_long_after_it_was_due_goes_within_moments(
+    issuer_pool: Pool, topics: Kafka
+) -> None:
+    topic = await new_topic(topics)
+    async with relaying(issuer_pool, topics, "events") as relays, reading(topics, topic) as consumer:
+        await write(issuer_pool, topic, range(3))
+        relays[0].wake()
+        assert len(await take(consumer, 3)) == 3
+        await write(issuer_pool, topic, range(3, 4), due_at=datetime.now(UTC) - timedelta(days=1))
+        relays[0].wake()
+        assert await take(consumer, 1, seconds=4) == [b"3"]
+
+
+async def test_what_the_broker_does_not_take_stays_in_the_outbox(
+    issuer_pool: Pool, topics: Kafka, owner: asyncpg.Connection
+) -> None:
+    await write(issuer_pool, "magiclink.no topic is called so", range(3))
+    async with relaying(issuer_pool, topics, "events"):
+        await asyncio.sleep(1)
+    assert await owner.fetchval("SELECT count(*) FROM magiclink.outbox") == 3
+    assert len(await owner.fetch("SELECT id FROM magiclink.outbox FOR UPDATE NOWAIT")) == 3
+
+
 async def test_a_lane_with_a_broken_neighbour_goes_on(issuer_pool: Pool, topics: Kafka) -> None:
     topic = await new_topic(topics)
     await write(issuer_pool, topic, range(5000), "bulk")

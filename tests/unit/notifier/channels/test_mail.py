@@ -2,7 +2,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
-from email.policy import default
+from email.policy import SMTP, default
 from uuid import UUID
 
 import pytest
@@ -134,3 +134,74 @@ def test_a_unicode_mailbox_needs_smtputf8() -> None:
 def test_text_that_is_not_unicode_is_refused() -> None:
     with pytest.raises(Unsendable):
         compose(replace(MESSAGE, content=replace(CONTENT, text="\udcff")), SENDER, NOW)
+
+
+SHORT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=200)
+LONG_LINE = "a = b. " * 40
+BODIES = [
+    "plain\n",
+    "",
+    "no end",
+    ".\n..\nFrom here\n",
+    "a space at the end \nand a tab\t\n",
+    LONG_LINE,
+    "Grüße\n",
+    "ログイン\n" * 30,
+    f"{LONG_LINE}\nGrüße " * 9,
+    "=?utf-8?q?x?= =20\n",
+]
+
+
+def _same_lines(text: str) -> str:
+    return "".join(f"{line}\n" for line in text.encode().decode().replace("\r\n", "\n").split("\n")).rstrip(
+        "\n"
+    )
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_a_body_arrives_as_it_was_written(body: str) -> None:
+    content = replace(CONTENT, text=body, html=f"<p>{body}</p>")
+    mail = compose(replace(MESSAGE, content=content), SENDER, NOW)
+    for part, written in zip(_parsed(mail).iter_parts(), (content.text, content.html), strict=True):
+        assert isinstance(part, EmailMessage)
+        assert _same_lines(part.get_content()) == _same_lines(written)
+    assert mail.source.isascii()
+    assert max(map(len, mail.source.split(b"\r\n"))) <= 78
+    assert b"\n" not in mail.source.replace(b"\r\n", b"")
+
+
+@given(SHORT)
+def test_any_subject_arrives_as_the_standard_library_would_send_it(subject: str) -> None:
+    try:
+        mail = compose(replace(MESSAGE, content=replace(CONTENT, subject=subject)), SENDER, NOW)
+    except Unsendable:
+        assert len(subject.splitlines()) > 1
+        return
+    reference = EmailMessage(policy=SMTP)
+    reference["Subject"] = subject
+    expected = message_from_bytes(reference.as_bytes(), policy=default)["Subject"]
+    assert _parsed(mail)["Subject"] == expected
+    assert max(map(len, mail.source.split(b"\r\n\r\n")[0].split(b"\r\n"))) <= 998
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["a..b@example.com", "jo+x@example.com", f"{'j' * 64}@{'e' * 60}.example"],
+)
+def test_an_odd_recipient_is_read_back_as_that_one_recipient(address: str) -> None:
+    mail = compose(replace(MESSAGE, to=address), SENDER, NOW)
+    [found] = _parsed(mail)["To"].addresses
+    local, _, domain = address.partition("@")
+    assert (found.username, found.domain) == (local, domain)
+    assert mail.recipient == address
+
+
+def test_no_two_mails_share_a_boundary() -> None:
+    boundaries = {_parsed(compose(MESSAGE, SENDER, NOW)).get_boundary() for _ in range(20)}
+    assert len(boundaries) == 20
+
+
+def test_a_long_subject_is_folded() -> None:
+    content = replace(CONTENT, subject=("Sign in to Acme " * 12).strip())
+    head, _, _ = compose(replace(MESSAGE, content=content), SENDER, NOW).source.partition(b"\r\n\r\n")
+    assert max(map(len, head.split(b"\r\n"))) <= 78

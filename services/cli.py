@@ -38,6 +38,7 @@ class LazyGroup(click.Group):
 _TOP = {
     "check": "services.operator.service_check:check_command",
     "import": "services.operator.imports.command:import_command",
+    "maintain": "services.operator.maintain:maintain_command",
 }
 
 

@@ -5,30 +5,27 @@ is left alone: queueing everything twice would only make it later.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
 from aiokafka.errors import KafkaError
 
+from services.issuer.housekeeping import Housekeeping, Keeping, Kept
 from services.issuer.lag import LaneLag
 from services.issuer.new_links import SOURCE
-from services.issuer.standing import SQL as PASSCODES_SQL
 from services.issuer.store import SQL
 from shared import outbox
 from shared.bus import LANES
 from shared.database import Pool, is_away
 from shared.messages import MessageFacts, Queueing, queued_row
-from shared.metrics import DEFAULT_PARTITION_ROWS, SWEPT
+from shared.metrics import SWEPT
 from shared.outbox import OutboxBell
 
 log = structlog.get_logger()
 
 _LAG_SECONDS = 10.0
-# Small steps: a long delete holds its locks and its snapshot for as long.
-_STEP_ROWS = 1_000
-_STEPS_A_ROUND = 100
-_PARTITION_WEEKS = 8
-_HOUSEKEEPING_ROUNDS = 60
+_HOUSEKEEPING_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +36,7 @@ class SweepRules:
     batch: int
     queue_lease_seconds: float
     callback_wait_seconds: float
+    keeping: Keeping
 
 
 class Sweeper:
@@ -51,18 +49,10 @@ class Sweeper:
         self._rules = rules
 
     async def run(self) -> None:
-        rounds = 0
-        while True:
-            try:
-                await self.requeue_late()
-                if rounds % _HOUSEKEEPING_ROUNDS == 0:
-                    await self.keep_house()
-            except Exception as error:
-                if not is_away(error):
-                    raise
-                log.warning("sweep_failed", reason=type(error).__name__)
-            rounds += 1
-            await asyncio.sleep(self._rules.every_seconds)
+        # Apart: a round of housekeeping may take minutes, and a late message does not wait for it.
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_again_and_again(self.requeue_late, self._rules.every_seconds))
+            group.create_task(_again_and_again(self.keep_house, _HOUSEKEEPING_SECONDS))
 
     async def requeue_late(self) -> int:
         """Queue late messages again; return how many."""
@@ -94,31 +84,18 @@ class Sweeper:
             self._bell.ring()
         return len(queued)
 
-    async def keep_house(self) -> None:
+    async def keep_house(self) -> Kept:
         """Drop what is past its time, make the partitions of the weeks to come, look at the default partition."""
-        for block in (
-            SQL.drop_expired_keys,
-            SQL.drop_old_visits,
-            SQL.drop_old_passcode_days,
-            SQL.drop_old_heads,
-            SQL.drop_old_sessions,
-            SQL.drop_old_challenges,
-            SQL.drop_old_devices,
-            SQL.drop_old_webhook_deliveries,
-            PASSCODES_SQL.drop_old_lookups,
-        ):
-            await self._drop(block)
-        await self._pool.fetchval(SQL.ensure_partitions, _PARTITION_WEEKS)
-        stray = await self._pool.fetchval(SQL.count_default_partition)
-        DEFAULT_PARTITION_ROWS.set(stray)
-        if stray:
-            log.error("links_in_default_partition", rows=stray)
-
-    async def _drop(self, block: str) -> None:
-        for _ in range(_STEPS_A_ROUND):
-            done = await self._pool.execute(block, _STEP_ROWS)
-            if done != f"DELETE {_STEP_ROWS}":
-                return
+        kept = await Housekeeping(self._pool, self._rules.keeping).run()
+        for name in kept.made:
+            log.info("partition_made", partition=name)
+        for old in kept.dropped:
+            log.info("partition_dropped", partition=old.name, rows=old.rows, bytes=old.bytes)
+        for name in kept.busy:
+            log.warning("partition_busy", partition=name)
+        if kept.stray_links:
+            log.error("links_in_default_partition", rows=kept.stray_links)
+        return kept
 
     async def _is_lost(self, lane: str) -> bool:
         """Say whether messages of this lane are late for another reason than the consumers' lag."""
@@ -131,3 +108,14 @@ class Sweeper:
         except (KafkaError, TimeoutError) as error:
             log.warning("lag_unknown", lane=lane, reason=type(error).__name__)
             return False
+
+
+async def _again_and_again(look: Callable[[], Awaitable[object]], every_seconds: float) -> None:
+    while True:
+        try:
+            await look()
+        except Exception as error:
+            if not is_away(error):
+                raise
+            log.warning("sweep_failed", reason=type(error).__name__)
+        await asyncio.sleep(every_seconds)

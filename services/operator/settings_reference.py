@@ -9,6 +9,7 @@ from services.issuer.admin import DatabaseSettings
 from services.issuer.settings import IssuerSettings
 from services.notifier.settings import NotifierSettings
 from services.operator.key_files import MasterSettings
+from services.operator.maintain import MaintainSettings
 from services.verifier.settings import VerifierSettings
 from shared.settings import PREFIX, PrefixedSettings
 
@@ -19,6 +20,7 @@ MODELS: Mapping[str, type[PrefixedSettings]] = {
     "notifier": NotifierSettings,
     "compat": CompatSettings,
     "migrate": DatabaseSettings,
+    "maintain": MaintainSettings,
     "keys": MasterSettings,
 }
 SERVICES = ("issuer", "verifier", "notifier", "compat")

@@ -29,8 +29,14 @@ class MessageFacts:
         return cls(row["id"], row["link_id"], row["app_id"], row["user_id"], row["channel"], row["lane"])
 
     def data(self) -> dict[str, str]:
-        names = ("message_id", "link_id", "app_id", "user_id", "channel", "lane")
-        return {name: str(getattr(self, name)) for name in names}
+        return {
+            "message_id": str(self.message_id),
+            "link_id": str(self.link_id),
+            "app_id": str(self.app_id),
+            "user_id": str(self.user_id),
+            "channel": self.channel,
+            "lane": self.lane,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +50,14 @@ class Queueing:
 
 def queued_row(source: str, facts: MessageFacts, queueing: Queueing, headers: Mapping[str, str]) -> OutboxRow:
     """Tell the notifier to deliver. A record that comes again after the next attempt began names the wrong attempt and is passed over."""
+    data = facts.data()
+    message_id = data["message_id"]
     event = Event(
         type=QUEUED,
-        id=f"{facts.message_id}.{queueing.attempts}.{queueing.requeues}",
+        id=f"{message_id}.{queueing.attempts}.{queueing.requeues}",
         source=source,
-        subject=str(facts.message_id),
-        data={**facts.data(), "attempts": queueing.attempts},
+        subject=message_id,
+        data={**data, "attempts": queueing.attempts},
     )
     return delivery_row(facts.lane, event, facts.user_id, queueing.due_at, dict(headers))
 

@@ -27,7 +27,9 @@ T = TypeVar("T")
 
 _EVERY_APP = Reach(UUID(int=0), every_app=True)
 # A table, column or schema that is not there yet.
-_NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InvalidSchemaNameError)
+_NOT_MIGRATED = (
+    asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError, asyncpg.InvalidSchemaNameError
+)  # fmt: skip
 
 
 class DatabaseSettings(PrefixedSettings):

@@ -5,7 +5,7 @@ What a limit of texts does not allow now comes again later, through the outbox; 
 Offsets are committed after the transaction (shared.consumer).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 from pydantic import ValidationError
@@ -25,7 +25,7 @@ from shared.errors import Invalid, RateLimited, Refusal, Unavailable
 from shared.http.routes import field_problems
 from shared.idempotency import hash_body
 from shared.keys import KeyRing
-from shared.links import LinkRequest, RequestedLink
+from shared.links import RequestedLink
 from shared.metrics import INTAKE_EVENTS
 
 EVENT_TYPE = "magiclink.link.requested.v1"
@@ -62,7 +62,7 @@ class Intake:
         """Issue what is asked for; put aside what is refused, and return how many that were. Raises when the database is away: nothing is skipped."""
         read = [await self._read(record) for record in records]
         refused = [item for item in read if isinstance(item, Refused)]
-        waiting = [item for item in read if isinstance(item, Requested)]
+        waiting = await self._with_lanes([item for item in read if isinstance(item, Requested)])
         postponed: dict[object, Postponed] = {}
         while waiting:
             # The same event twice in one batch: the second one goes in the next round, and finds the first one's answer.
@@ -74,12 +74,11 @@ class Intake:
     async def _read(self, record: Record) -> Requested | Refused:
         try:
             event = decode_event(record.value)
-            requested = self._check(event)
-            app = await self._apps.get(requested.app_id)
+            request = self._check(event)
+            app = await self._apps.get(request.app_id)
             if not app.intake:
                 return Refused(record, "the app does not allow link requests over Kafka (intake is off)")
-            request = LinkRequest.model_validate(requested.model_dump(exclude={"app_id"}))
-            draft = await self._lanes.assign(draft_link(app, request, "bulk"))
+            draft = draft_link(app, request, "bulk")
         except EventInvalid as invalid:
             return Refused(record, str(invalid))
         except Refusal as refusal:
@@ -94,6 +93,14 @@ class Intake:
         return Requested(
             record, Order(app.id, [draft], guard, "kafka", {"x-request-id": request_id_of(record)})
         )
+
+    async def _with_lanes(self, requested: list[Requested]) -> list[Requested]:
+        """Look at each app's interactive rate once a batch: a look a record is a trip to Redis a record, one after the other."""
+        assigned = await self._lanes.assign_all([item.order.items[0] for item in requested])
+        return [
+            replace(item, order=replace(item.order, items=[draft]))
+            for item, draft in zip(requested, assigned, strict=True)
+        ]
 
     def _check(self, event: Event) -> RequestedLink:
         if event.type != EVENT_TYPE:

@@ -4,6 +4,7 @@ Exactly one link an idempotency key (G2): the key's row is written with the link
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID, uuid4
@@ -100,8 +101,7 @@ class Issue:
             receipts[id(order)] = Receipt(
                 [issued[i.draft.link_id] if isinstance(i, NewLink) else i for i in items]
             )
-        for order, items in zip(orders, made, strict=True):
-            LINKS_ISSUED.labels(via=order.via).inc(sum(isinstance(item, NewLink) for item in items))
+        _count_issued(orders, made)
         return receipts
 
     def _link(self, draft: Draft, user: FoundUser | None, order: Order) -> NewLink | Refusal:
@@ -190,6 +190,14 @@ def _wanted_users(drafts: Sequence[Draft]) -> dict[UserKey, str | None]:
         status = request.new_user_status or ("pending" if request.type == "invite" else "active")
         wanted[draft.user] = wanted.get(draft.user) or (status if request.create_user else None)
     return wanted
+
+
+def _count_issued(orders: list[Order], made: list[list[NewLink | Refusal]]) -> None:
+    counts: Counter[str] = Counter()
+    for order, items in zip(orders, made, strict=True):
+        counts[order.via] += sum(isinstance(item, NewLink) for item in items)
+    for via, count in counts.items():
+        LINKS_ISSUED.labels(via=via).inc(count)
 
 
 def _answer(order: Order) -> Answer:

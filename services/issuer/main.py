@@ -1,5 +1,6 @@
 """Wires the issuer: HTTP, Kafka intake, relay and sweeper. The only place where its parts meet."""
 
+from services.issuer.housekeeping import SQL as HOUSEKEEPING_SQL
 from services.issuer.intake import Intake
 from services.issuer.issue import Issue
 from services.issuer.lag import LaneLag
@@ -48,6 +49,7 @@ async def start(service: Service, settings: IssuerSettings) -> None:
     sql = [
         SQL,
         PASSCODES_SQL,
+        HOUSEKEEPING_SQL,
         TENANCY_SQL,
         DIRECTORY_SQL,
         OUTBOX_SQL,
@@ -115,6 +117,7 @@ def start_sweeper(service: Service, settings: IssuerSettings, pool: Pool, bell: 
         batch=settings.sweep_batch,
         queue_lease_seconds=settings.queue_lease_seconds,
         callback_wait_seconds=settings.callback_wait_seconds,
+        keeping=settings.keeping,
     )
     service.run_task(Sweeper(pool, LaneLag(settings), bell, rules).run(), "sweep")
 

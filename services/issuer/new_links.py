@@ -18,6 +18,9 @@ from shared.outbox import OutboxRow, lifecycle_row
 
 SOURCE: Final = "/issuer"
 
+LINK_COLUMNS: Final = 31
+_NO_MESSAGE: Final = (None, None, None)
+
 Slot = tuple[UUID, UUID, str, str]
 """App, user, type and slot: only the newest link of these lives."""
 
@@ -72,30 +75,23 @@ def verified_by(draft: Draft, user: FoundUser) -> str | None:
 
 
 def heads(links: Sequence[NewLink]) -> dict[Slot, UUID]:
-    """Return the newest link of each slot, in the order in which rows are to be locked. The last of a batch wins."""
-    newest = {link.slot: link.draft.link_id for link in links if link.slot is not None}
-    return dict(sorted(newest.items()))
+    """Return the newest link of each slot: the last of a batch wins."""
+    return {slot: link.draft.link_id for link in links if (slot := link.slot) is not None}
 
 
-def link_row(link: NewLink) -> tuple[Any, ...]:
-    """Return the columns of `create_links`."""
-    draft, request = link.draft, link.draft.request
+def link_row(link: NewLink, messages: Mapping[UUID, UUID], newest: Mapping[Slot, UUID]) -> tuple[Any, ...]:
+    """Return the columns of `create_links`: those of the link, whether it takes its slot, and those of its message alone."""
+    draft, request, app = link.draft, link.draft.request, link.draft.app
     client = request.client.model_dump_json(exclude_none=True) if request.client else None
+    message_id, slot = messages.get(draft.link_id), link.slot
     return (
-        draft.link_id, link.kid, draft.app.id, link.user_id, request.type, request.channel, draft.lane, draft.redirect_url,
-        draft.state, orjson.dumps(request.metadata).decode(), client, request.locale or draft.app.locale, request.time_zone,
-        request.code_challenge, draft.ttl_seconds, request.grant_ttl_seconds or draft.app.grant_ttl_seconds,
-        draft.app.passcode_format if request.passcode else None, request.send_at, draft.slot, request.binding, link.verifies,
+        draft.link_id, link.kid, app.id, link.user_id, request.type, request.channel, draft.lane, draft.redirect_url,
+        draft.state, _json(request.metadata), client, request.locale or app.locale, request.time_zone,
+        request.code_challenge, draft.ttl_seconds, request.grant_ttl_seconds or app.grant_ttl_seconds,
+        app.passcode_format if request.passcode else None, request.send_at, draft.slot, request.binding, link.verifies,
         draft.ttl_from_acceptance, draft.life_seconds, draft.renewed_from, link.url_template, draft.doors,
-    )  # fmt: skip
-
-
-def message_row(link: NewLink, message_id: UUID) -> tuple[Any, ...]:
-    """Return the columns of `create_messages`."""
-    draft, request = link.draft, link.draft.request
-    return (
-        message_id, draft.link_id, draft.app.id, link.user_id, request.channel, link.recipient,
-        request.locale or draft.app.locale, request.template, orjson.dumps(request.template_data).decode(), draft.lane,
+        slot is not None and newest[slot] == draft.link_id, message_id,
+        *(_NO_MESSAGE if message_id is None else (link.recipient, request.template, _json(request.template_data))),
     )  # fmt: skip
 
 
@@ -105,30 +101,35 @@ def outbox_rows(
     """Return the events of new links and the orders to deliver their messages."""
     rows = []
     for link in links:
-        draft, created_at = link.draft, times[link.draft.link_id]["created_at"]
-        facts = {"link_id": str(draft.link_id), "app_id": str(draft.app.id), "user_id": str(link.user_id)}
-        issued = {
-            **facts,
-            "type": draft.request.type,
-            "channel": draft.request.channel,
-            "lane": draft.lane,
-            "sequence": 1,
-        }
-        event = Event(
-            "magiclink.link.issued.v1", f"{draft.link_id}.1", SOURCE, str(draft.link_id), issued, created_at
-        )
-        rows.append(lifecycle_row(event, link.user_id, link.headers))
+        draft = link.draft
+        rows.append(lifecycle_row(_issued_event(link, times[draft.link_id]), link.user_id, link.headers))
         message_id = messages.get(draft.link_id)
         if message_id is not None:
-            rows.append(
-                queued_row(
-                    SOURCE,
-                    _message_facts(link, message_id),
-                    Queueing(0, 0, draft.request.send_at),
-                    link.headers,
-                )
+            request = draft.request
+            facts = MessageFacts(
+                message_id, draft.link_id, draft.app.id, link.user_id, request.channel, draft.lane
             )
+            rows.append(queued_row(SOURCE, facts, Queueing(0, 0, request.send_at), link.headers))
     return rows
+
+
+def _issued_event(link: NewLink, times: Row) -> Event:
+    draft = link.draft
+    link_id = str(draft.link_id)
+    data = {
+        "link_id": link_id,
+        "app_id": str(draft.app.id),
+        "user_id": str(link.user_id),
+        "type": draft.request.type,
+        "channel": draft.request.channel,
+        "lane": draft.lane,
+        "sequence": 1,
+    }
+    return Event("magiclink.link.issued.v1", f"{link_id}.1", SOURCE, link_id, data, times["created_at"])
+
+
+def _json(value: dict[str, Any]) -> str:
+    return orjson.dumps(value).decode() if value else "{}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +171,4 @@ def issued_link(link: NewLink, made: Made) -> Issued:
         user_created=link.is_new_user,
         message_id=message_id,
         message_status=None if message_id is None else "queued",
-    )
-
-
-def _message_facts(link: NewLink, message_id: UUID) -> MessageFacts:
-    draft = link.draft
-    return MessageFacts(
-        message_id, draft.link_id, draft.app.id, link.user_id, draft.request.channel, draft.lane
     )

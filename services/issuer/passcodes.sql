@@ -14,7 +14,7 @@ RETURNING link_id
 UPDATE magiclink.links l
 SET passcode_epoch = row.epoch
 FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS row (id, app_id, epoch)
-WHERE l.id = row.id AND l.app_id = row.app_id AND l.id BETWEEN $4 AND $5
+WHERE l.id = row.id AND l.app_id = row.app_id AND l.id BETWEEN $4 AND $5 AND row.id BETWEEN $4 AND $5
 
 -- name: find_standing_link
 -- The link that a passcode stands for, by each key of the ring. Of two (found by keys of different ages) it stands for neither.
@@ -23,13 +23,3 @@ FROM magiclink.passcode_lookups p
 JOIN magiclink.apps a ON a.id = p.app_id AND a.passcode_standalone
 JOIN magiclink.links l ON l.id = p.link_id AND l.app_id = p.app_id
 WHERE p.app_id = $1 AND p.lookup = ANY ($2::bytea[]) AND p.expires_at > now()
-
--- name: drop_old_lookups
--- A day longer than they live: who won by a passcode may ask again.
-DELETE FROM magiclink.passcode_lookups
-WHERE (app_id, lookup) IN (
-    SELECT app_id, lookup FROM magiclink.passcode_lookups
-    WHERE expires_at < now() - interval '1 day'
-    ORDER BY expires_at
-    LIMIT $1
-)

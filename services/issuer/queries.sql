@@ -35,75 +35,12 @@ UPDATE magiclink.idempotency_keys k SET answer = row.answer::jsonb
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS row (app_id, scope, key, answer)
 WHERE (k.app_id, k.scope, k.key) = (row.app_id, row.scope, row.key)
 
--- name: drop_expired_keys
-DELETE FROM magiclink.idempotency_keys
-WHERE (app_id, scope, key) IN (
-    SELECT app_id, scope, key FROM magiclink.idempotency_keys
-    WHERE expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
-)
-
--- name: drop_old_visits
--- The oldest rows have the lowest ids: nothing else is read to find out that none is old enough.
-DELETE FROM magiclink.link_visits
-WHERE id IN (
-    SELECT id FROM (SELECT id, at FROM magiclink.link_visits ORDER BY id LIMIT $1) AS oldest
-    WHERE at < now() - interval '30 days'
-)
-
--- name: drop_old_passcode_days
-DELETE FROM magiclink.passcode_days
-WHERE (app_id, user_id, day) IN (
-    SELECT app_id, user_id, day FROM magiclink.passcode_days
-    WHERE day < (now() AT TIME ZONE 'UTC')::date - 30
-    ORDER BY day
-    LIMIT $1
-)
-
--- name: drop_old_sessions
--- A month after their end: until then they can be looked at, and a refresh token that was used twice still has its session.
-DELETE FROM magiclink.sessions
-WHERE id IN (
-    SELECT id FROM magiclink.sessions WHERE expires_at < now() - interval '30 days' ORDER BY expires_at LIMIT $1
-)
-
--- name: drop_old_challenges
--- A day after their end: whoever answered one may ask again, and a user's tries are summed.
-DELETE FROM magiclink.challenges
-WHERE id IN (
-    SELECT id FROM magiclink.challenges WHERE expires_at < now() - interval '1 day' ORDER BY expires_at LIMIT $1
-)
-
--- name: drop_old_devices
-DELETE FROM magiclink.trusted_devices
-WHERE id IN (
-    SELECT id FROM magiclink.trusted_devices WHERE expires_at < now() - interval '1 day' ORDER BY expires_at LIMIT $1
-)
-
--- name: drop_old_webhook_deliveries
--- The last try of a delivery is made within two days.
-DELETE FROM magiclink.webhook_deliveries
-WHERE (endpoint_id, event_id) IN (
-    SELECT endpoint_id, event_id
-    FROM magiclink.webhook_deliveries
-    WHERE created_at < now() - interval '7 days'
-    ORDER BY created_at
-    LIMIT $1
-)
-
--- name: drop_old_heads
--- A slot is the app's own text, one an order perhaps: without this the table grows for ever. No link of these lives any more: none
--- ends later than 60 days after its making.
-DELETE FROM magiclink.heads
-WHERE link_id IN (
-    SELECT link_id FROM magiclink.heads
-    WHERE link_id < magiclink.first_id(now() - interval '100 days')
-    ORDER BY link_id
-    LIMIT $1
-)
-
 -- name: hold_users
+-- Finds the wanted users and makes those of $7 to $11 that are missing, in one trip. A user whom another transaction made meanwhile is in
+-- neither half: asked again, the statement has a new snapshot.
 -- Held until the commit against a change of the address and against deletion: a link must not go to an address that its user has just
 -- left, past the revocation that the change brings.
+-- Made in one order, so that two batches with the same new addresses wait for each other instead of deadlocking.
 WITH by_email AS (
     SELECT wanted.app_id, wanted.value, u.id, u.email, u.phone, u.imported_id
     FROM unnest($1::uuid[], $2::text[]) AS wanted (app_id, value)
@@ -119,61 +56,70 @@ WITH by_email AS (
     FROM unnest($5::uuid[], $6::text[]) AS wanted (app_id, value)
     JOIN magiclink.users u ON u.app_id = wanted.app_id AND u.id = wanted.value::uuid
     FOR KEY SHARE OF u
+), held AS (
+    SELECT 'email' AS kind, * FROM by_email
+    UNION ALL
+    SELECT 'phone', * FROM by_phone
+    UNION ALL
+    SELECT 'user_id', * FROM by_id
+), made AS (
+    -- NOT IN, which is hashed: a join of a thousand by a thousand is not, as long as PostgreSQL takes each for ten.
+    INSERT INTO magiclink.users (id, app_id, email, phone, status)
+    SELECT id, app_id, CASE kind WHEN 'email' THEN value END, CASE kind WHEN 'phone' THEN value END, status
+    FROM unnest($7::uuid[], $8::uuid[], $9::text[], $10::text[], $11::text[]) AS row (id, app_id, kind, value, status)
+    WHERE (app_id, kind, value) NOT IN (SELECT held.app_id, held.kind, held.value FROM held)
+    ORDER BY app_id, kind, value
+    ON CONFLICT DO NOTHING
+    RETURNING id, app_id, email, phone
 )
-SELECT 'email' AS kind, * FROM by_email
+SELECT kind, app_id, value, id, email, phone, imported_id, false AS is_new FROM held
 UNION ALL
-SELECT 'phone', * FROM by_phone
-UNION ALL
-SELECT 'user_id', * FROM by_id
-
--- name: create_users
--- Sorted, so that two batches with the same new addresses wait for each other instead of deadlocking.
-INSERT INTO magiclink.users (id, app_id, email, phone, status)
-SELECT id, app_id, email, phone, status
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[]) AS row (id, app_id, email, phone, status)
-ORDER BY app_id, email, phone
-ON CONFLICT DO NOTHING
-RETURNING id
+SELECT CASE WHEN email IS NULL THEN 'phone' ELSE 'email' END, app_id, coalesce(email, phone), id, email, phone, NULL, true FROM made
 
 -- name: create_links
-INSERT INTO magiclink.links (
-    id, kid, app_id, user_id, type, channel, lane, redirect_url, state, metadata, client, locale, time_zone,
-    code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at, slot, binding, verifies, ttl_from_acceptance,
-    renewed_from, url_template, doors, created_at, not_before, expires_at
+-- Links with their first messages and their slots, in one trip: each link is one row here.
+-- Of a slot the last commit wins: ids are no order, for the clocks of two replicas differ. Sorted, as every writer of heads, against deadlocks.
+WITH link AS MATERIALIZED (
+    SELECT *
+    FROM unnest(
+        $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+        $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::int[], $16::int[], $17::text[], $18::timestamptz[],
+        $19::text[], $20::text[], $21::text[], $22::bool[], $23::int[], $24::uuid[], $25::text[], $26::text[],
+        $27::bool[], $28::uuid[], $29::text[], $30::text[], $31::text[]
+    ) AS link (
+        id, kid, app_id, user_id, type, channel, lane, redirect_url, state, metadata, client, locale, time_zone,
+        code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at, slot, binding, verifies, ttl_from_acceptance,
+        life_seconds, renewed_from, url_template, doors, is_head, message_id, recipient, template, data
+    )
+), made AS (
+    INSERT INTO magiclink.links (
+        id, kid, app_id, user_id, type, channel, lane, redirect_url, state, metadata, client, locale, time_zone,
+        code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at, slot, binding, verifies, ttl_from_acceptance,
+        renewed_from, url_template, doors, created_at, not_before, expires_at
+    )
+    SELECT id, kid, app_id, user_id, type, channel, lane, redirect_url, state::json, metadata::jsonb, client::jsonb, locale,
+           time_zone, code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at, slot, binding, verifies,
+           ttl_from_acceptance, renewed_from, url_template, doors, now(), greatest(send_at, now()),
+           greatest(send_at, now()) + make_interval(secs => life_seconds)
+    FROM link
+    RETURNING id, created_at, expires_at, not_before
+), queued AS (
+    INSERT INTO magiclink.messages (
+        id, link_id, app_id, user_id, channel, recipient, locale, template, data, lane, status, lease_until, created_at
+    )
+    SELECT message_id, id, app_id, user_id, channel, recipient, locale, template, data::jsonb, lane, 'queued',
+           greatest(send_at, now()) + make_interval(secs => $32), now()
+    FROM link
+    WHERE message_id IS NOT NULL
+), taken AS (
+    INSERT INTO magiclink.heads (app_id, user_id, type, slot, link_id)
+    SELECT app_id, user_id, type, slot, id
+    FROM link
+    WHERE is_head
+    ORDER BY app_id, user_id, type, slot
+    ON CONFLICT (app_id, user_id, type, slot) DO UPDATE SET link_id = excluded.link_id
 )
-SELECT id, kid, app_id, user_id, type, channel, lane, redirect_url, state::json, metadata::jsonb, client::jsonb, locale,
-       time_zone, code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at, slot, binding, verifies,
-       ttl_from_acceptance, renewed_from, url_template, doors, now(), greatest(send_at, now()),
-       greatest(send_at, now()) + make_interval(secs => life_seconds)
-FROM unnest(
-    $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::int[], $16::int[], $17::text[], $18::timestamptz[],
-    $19::text[], $20::text[], $21::text[], $22::bool[], $23::int[], $24::uuid[], $25::text[], $26::text[]
-) AS row (
-    id, kid, app_id, user_id, type, channel, lane, redirect_url, state, metadata, client, locale, time_zone,
-    code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at, slot, binding, verifies, ttl_from_acceptance,
-    life_seconds, renewed_from, url_template, doors
-)
-RETURNING id, created_at, expires_at, not_before
-
--- name: take_slots
--- The last commit wins: ids are no order here, for the clocks of two replicas differ. Sorted, as every writer of heads, against deadlocks.
-INSERT INTO magiclink.heads (app_id, user_id, type, slot, link_id)
-SELECT app_id, user_id, type, slot, link_id
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[]) AS row (app_id, user_id, type, slot, link_id)
-ORDER BY app_id, user_id, type, slot
-ON CONFLICT (app_id, user_id, type, slot) DO UPDATE SET link_id = excluded.link_id
-
--- name: create_messages
-INSERT INTO magiclink.messages (
-    id, link_id, app_id, user_id, channel, recipient, locale, template, data, lane, status, lease_until, created_at
-)
-SELECT id, link_id, app_id, user_id, channel, recipient, locale, template, data::jsonb, lane, 'queued',
-       greatest(send_at, now()) + make_interval(secs => $11), now()
-FROM unnest(
-    $1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::text[], $12::timestamptz[]
-) AS row (id, link_id, app_id, user_id, channel, recipient, locale, template, data, lane, send_at)
+SELECT id, created_at, expires_at, not_before FROM made
 
 -- name: read_issued
 -- Links of an answered request, for its replay: by the app that asked, and no other.
@@ -219,18 +165,23 @@ SELECT 'bulk', now() + make_interval(secs => pause_seconds), topic, key, value, 
 FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::float8[]) AS row (topic, key, value, headers, pause_seconds)
 
 -- name: take_due
-SELECT id, topic, key, value, headers, extract(epoch FROM now() - due_at)::float8 AS late_seconds
-FROM magiclink.outbox
-WHERE lane = $1 AND due_at <= now()
-ORDER BY due_at, id
-LIMIT $2
-FOR UPDATE SKIP LOCKED
-
--- name: delete_sent
-DELETE FROM magiclink.outbox WHERE id = ANY ($1::bigint[])
+-- Taken and deleted at once; the relay commits when the broker has acknowledged, and until then nobody else sees them. $3 spares it
+-- the deleted rows that lie before the living in the index.
+WITH due AS (
+    SELECT id
+    FROM magiclink.outbox
+    WHERE lane = $1 AND due_at > $3 AND due_at <= now()
+    ORDER BY due_at, id
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+)
+DELETE FROM magiclink.outbox o
+USING due
+WHERE o.id = due.id
+RETURNING o.topic, o.key, o.value, o.headers, o.due_at, extract(epoch FROM now() - o.due_at)::float8 AS late_seconds
 
 -- name: seconds_to_next
-SELECT extract(epoch FROM min(due_at) - now())::float8 FROM magiclink.outbox WHERE lane = $1
+SELECT extract(epoch FROM min(due_at) - now())::float8 FROM magiclink.outbox WHERE lane = $1 AND due_at > $2
 
 -- name: requeue_late
 -- Messages that outlived their lease. An e-mail goes out again under its Message-ID; an SMS or WhatsApp message that was being
@@ -261,9 +212,3 @@ WHERE lease_until < now() AND status = 'queued' AND lane = $1
 
 -- name: is_outbox_behind
 SELECT EXISTS (SELECT FROM magiclink.outbox WHERE lane = $1 AND due_at < $2)
-
--- name: ensure_partitions
-SELECT magiclink.ensure_link_partitions($1)
-
--- name: count_default_partition
-SELECT count(*) FROM (SELECT FROM magiclink.links_default LIMIT 1000) AS stray

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,12 +10,12 @@ import orjson
 
 from services.issuer.answers import Answer
 from services.issuer.new_links import (
+    LINK_COLUMNS,
     Made,
     NewLink,
     heads,
     issued_link,
     link_row,
-    message_row,
     outbox_rows,
 )
 from services.issuer.orders import Guard, Issued
@@ -90,57 +89,40 @@ class IssuerStore:
 
         An unknown `user_id` is left out, and an unknown address whose status is None.
         """
-        found = await self._hold_users(connection, set(wanted))
-        missing = [
-            key
-            for key, status in wanted.items()
-            if status is not None and key not in found and key.kind != "user_id"
-        ]
+        found = await self._hold_users(connection, wanted)
+        missing = {
+            key: status for key, status in wanted.items() if key not in found and _may_be_made(key, status)
+        }
         if missing:
-            rows = await connection.fetch(
-                SQL.create_users,
-                [new_link_id() for _ in missing],
-                [key.app_id for key in missing],
-                [key.value if key.kind == "email" else None for key in missing],
-                [key.value if key.kind == "phone" else None for key in missing],
-                [wanted[key] for key in missing],
-            )
-            made = {row["id"] for row in rows}
-            # A new snapshot: it sees ours, and those that another replica made while we waited for it.
-            held = await self._hold_users(connection, set(missing))
-            found |= {key: replace(user, is_new=user.id in made) for key, user in held.items()}
+            # Another replica made them while we waited for it: a new snapshot sees them.
+            found |= await self._hold_users(connection, missing)
         return found
 
-    async def _hold_users(self, connection: Connection, keys: set[UserKey]) -> dict[UserKey, FoundUser]:
-        columns: list[list[Any]] = []
+    async def _hold_users(
+        self, connection: Connection, wanted: Mapping[UserKey, str | None]
+    ) -> dict[UserKey, FoundUser]:
+        columns: list[Sequence[Any]] = []
         for kind in ("email", "phone", "user_id"):
-            of_kind = [key for key in keys if key.kind == kind]
-            columns += [[key.app_id for key in of_kind], [key.value for key in of_kind]]
-        rows = await connection.fetch(SQL.hold_users, *columns)
+            of_kind = [(key.app_id, key.value) for key in wanted if key.kind == kind]
+            columns += _columns(of_kind, 2)
+        may_be_made = [
+            (new_link_id(), key.app_id, key.kind, key.value, status)
+            for key, status in wanted.items()
+            if _may_be_made(key, status)
+        ]
+        rows = await connection.fetch(SQL.hold_users, *columns, *_columns(may_be_made, 5))
         return {
-            UserKey(row["app_id"], row["kind"], row["value"]): FoundUser(
-                row["id"], row["email"], row["phone"], row["imported_id"]
-            )
-            for row in rows
+            UserKey(app_id, kind, value): FoundUser(user_id, email, phone, imported_id, is_new)
+            for kind, app_id, value, user_id, email, phone, imported_id, is_new in rows
         }
 
     async def create_links(self, connection: Connection, links: Sequence[NewLink]) -> dict[UUID, Issued]:
         """Write links, messages and outbox rows; return the links by id."""
-        rows = await connection.fetch(SQL.create_links, *_columns([link_row(link) for link in links], 26))
-        times = {row["id"]: row for row in rows}
         messages = {link.draft.link_id: new_link_id() for link in links if link.recipient is not None}
-        to_send = [link for link in links if link.recipient is not None]
-        if to_send:
-            columns = _columns([message_row(link, messages[link.draft.link_id]) for link in to_send], 10)
-            await connection.execute(
-                SQL.create_messages,
-                *columns,
-                self._queue_lease_seconds,
-                [link.draft.request.send_at for link in to_send],
-            )
         newest = heads(links)
-        if newest:
-            await connection.execute(SQL.take_slots, *_columns([*newest], 4), [*newest.values()])
+        columns = _columns([link_row(link, messages, newest) for link in links], LINK_COLUMNS)
+        rows = await connection.fetch(SQL.create_links, *columns, self._queue_lease_seconds)
+        times = {row["id"]: row for row in rows}
         await outbox.append(connection, outbox_rows(links, messages, times))
         made = Made(times, messages, newest)
         return {link.draft.link_id: issued_link(link, made) for link in links}
@@ -153,5 +135,9 @@ class IssuerStore:
         return {row["id"]: Issued(**dict(row)) for row in rows}
 
 
-def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+def _may_be_made(key: UserKey, status: str | None) -> bool:
+    return status is not None and key.kind != "user_id"
+
+
+def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[Sequence[Any]]:
+    return list(zip(*rows, strict=True)) if rows else [()] * width

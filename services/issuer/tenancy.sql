@@ -110,7 +110,7 @@ WITH locked AS MATERIALIZED (
 UPDATE magiclink.links l
 SET revoked_at = now(), sequence = l.sequence + 1
 FROM locked
-WHERE l.id = locked.id AND l.id BETWEEN $3 AND $4 AND l.app_id = $1
+WHERE l.id = locked.id AND l.id BETWEEN $3 AND $4 AND locked.id BETWEEN $3 AND $4 AND l.app_id = $1
 RETURNING l.id, l.app_id, l.user_id, l.type, l.revoked_at, l.sequence,
     extract(epoch FROM l.expires_at - now())::float8 AS keep_seconds
 

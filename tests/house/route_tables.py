@@ -17,6 +17,7 @@ from services.verifier.consume import Consume
 from services.verifier.exchange import Exchange
 from services.verifier.login import Login
 from services.verifier.login_policy import LoginPolicy
+from services.verifier.page_rows import PageRows
 from services.verifier.pairing import PairingReads
 from services.verifier.passcodes import Passcodes
 from services.verifier.refresh import Refresh
@@ -84,6 +85,7 @@ def _verifier() -> list[Route]:
         second_step=SecondStep(challenges, devices, store, login),
         renewal=Renewal(NOTHING, NOTHING, NOTHING),
         pairing=PairingReads(NOTHING, NOTHING),
+        page_rows=PageRows(NOTHING),
         note=note_nothing,
         settings=settings,
     )

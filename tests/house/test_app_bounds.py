@@ -18,7 +18,11 @@ WITHOUT_CALLER = {
     "services/issuer/queries.sql": {
         "requeue_late": "the sweeper works for all apps; it moves leases and tells nobody",
         "oldest_queued": "the sweeper's look at a lane",
-        "drop_old_heads": "the sweeper drops by age, and tells nobody",
+    },
+    "services/issuer/housekeeping.sql": {
+        "drop_old_heads": "housekeeping drops by age, and tells nobody",
+        "drop_old_messages": "housekeeping drops by age, and tells nobody",
+        "has_live_link": "whether a week of all apps may be dropped; housekeeping is told yes or no",
     },
     "services/issuer/tenancy.sql": {
         "find_vendor_app": "for compat, which acts for every app that answers as a vendor's (apps:act), and no other",

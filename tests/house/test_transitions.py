@@ -39,7 +39,8 @@ TRANSITIONS = {
     "services.issuer.intake": "dead letters of link requests",
     "services.issuer.renew": "dead letters of renewals; the links go through `issue`",
     "services.issuer.relay": "outbox rows that are on their way",
-    "services.issuer.sweep": "messages that outlived their lease; keys past their time",
+    "services.issuer.sweep": "messages that outlived their lease",
+    "services.issuer.housekeeping": "whatever is past its time; partitions of links",
     "services.issuer.idempotency": "runs the transitions of apps, keys, users and revocation, once for each key",
     "services.issuer.apps": "apps",
     "services.issuer.api_keys": "API keys",
@@ -68,7 +69,7 @@ STORES = {
 PROGRAM = [module for module in modules() if not module.path.startswith("services/dev/")]
 
 _WRITES = re.compile(
-    r"\b(INSERT INTO|UPDATE|DELETE FROM|FOR (NO KEY )?UPDATE|TRUNCATE|MERGE|ensure_link_partitions)\b"
+    r"\b(INSERT INTO|UPDATE|DELETE FROM|FOR (NO KEY )?UPDATE|TRUNCATE|MERGE|(make|detach|drop)_link_partition)\b"
 )
 _RUNS = frozenset({"fetch", "fetchrow", "fetchval", "execute", "executemany", "cursor", "prepare"})
 # Said without a block: they read no table and write none.

@@ -59,3 +59,21 @@ async def test_a_user_who_is_being_deleted_gets_no_link(
         owner, issuer, {"user_id": str(user_id)}, "DELETE FROM magiclink.users WHERE id = $1", user_id
     )
     assert (status, body["errors"][0]["rule"]) == (422, "user_unknown")
+
+
+async def test_a_user_whom_another_replica_makes_meanwhile_is_taken_and_not_made_again(
+    issuer: RunningIssuer, owner: asyncpg.Connection
+) -> None:
+    email, theirs = f"{uuid4().hex}@example.com", uuid4()
+    async with owner.transaction():
+        await owner.execute(
+            "INSERT INTO magiclink.users (id, app_id, email) VALUES ($1, $2, $3)",
+            theirs,
+            issuer.app.id,
+            email,
+        )
+        asking = asyncio.create_task(issuer.post("/v1/links", {"email": email, "channel": "email"}))
+        await asyncio.wait([asking], timeout=0.5)
+        assert not asking.done()  # it waits for the other one to commit
+    status, body, _ = await asking
+    assert (status, body["link"]["user_id"], body["user_created"]) == (201, str(theirs), False)

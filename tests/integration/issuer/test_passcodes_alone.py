@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from services.issuer.housekeeping import Keeping
 from services.issuer.sweep import Sweeper, SweepRules
 from shared.cache import Cache
 from shared.database import Pool
@@ -346,7 +347,7 @@ async def test_lookups_are_dropped_a_day_after_their_end(
     )
     bell: Any = OutboxBell(issuer_pool)
     lag: Any = None
-    await Sweeper(issuer_pool, lag, bell, SweepRules(60, 100, 60, 300)).keep_house()
+    await Sweeper(issuer_pool, lag, bell, SweepRules(60, 100, 60, 300, Keeping(100))).keep_house()
     kept = await owner.fetch(
         "SELECT link_id FROM magiclink.passcode_lookups WHERE app_id = $1", standalone.app.id
     )

@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from services.issuer import sweep
+from services.issuer import housekeeping, sweep
 from services.issuer.lag import LaneLag
 from shared.database import Pool
 from shared.outbox import OutboxBell
@@ -19,7 +19,9 @@ SELECT gen_random_uuid(), $1, now() - make_interval(days => $2), 'visited', 'bro
 
 def sweeper(pool: Pool) -> sweep.Sweeper:
     lag = LaneLag(KafkaSettings(kafka_bootstrap="127.0.0.1:1"))
-    return sweep.Sweeper(pool, lag, OutboxBell(pool), sweep.SweepRules(1, 10, 60, 300))
+    return sweep.Sweeper(
+        pool, lag, OutboxBell(pool), sweep.SweepRules(1, 10, 60, 300, housekeeping.Keeping(100))
+    )
 
 
 async def test_visits_older_than_30_days_go_in_steps_and_the_others_stay(
@@ -29,13 +31,10 @@ async def test_visits_older_than_30_days_go_in_steps_and_the_others_stay(
     await owner.execute("DELETE FROM magiclink.link_visits")
     await owner.execute(_VISITS, app.id, 31, 25)
     await owner.execute(_VISITS, app.id, 29, 7)
-    monkeypatch.setattr(sweep, "_STEP_ROWS", 10)
-    monkeypatch.setattr(sweep, "_STEPS_A_ROUND", 2)
-    count = "SELECT count(*) FROM magiclink.link_visits WHERE app_id = $1"
-    await sweeper(issuer_pool).keep_house()
-    assert await owner.fetchval(count, app.id) == 12  # two steps of ten a round
-    await sweeper(issuer_pool).keep_house()
-    assert await owner.fetchval(count, app.id) == 7
+    monkeypatch.setattr(housekeeping, "_STEP_ROWS", 10)
+    kept = await sweeper(issuer_pool).keep_house()
+    assert kept.deleted["link_visits"] == 25  # two whole steps and a half
+    assert await owner.fetchval("SELECT count(*) FROM magiclink.link_visits WHERE app_id = $1", app.id) == 7
 
 
 async def test_days_of_passcode_tries_go_after_30_days(

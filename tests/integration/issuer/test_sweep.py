@@ -8,6 +8,7 @@ import asyncpg
 import orjson
 import pytest
 
+from services.issuer.housekeeping import Keeping
 from services.issuer.lag import LaneLag
 from services.issuer.sweep import Sweeper, SweepRules
 from shared.database import Pool
@@ -17,7 +18,9 @@ from shared.tokens import new_link_id
 from tests.backends import Kafka
 from tests.seeds import Seeds, one_row
 
-RULES = SweepRules(every_seconds=1, batch=10, queue_lease_seconds=60, callback_wait_seconds=300)
+RULES = SweepRules(
+    every_seconds=1, batch=10, queue_lease_seconds=60, callback_wait_seconds=300, keeping=Keeping(100)
+)
 
 
 class StubLag(LaneLag):

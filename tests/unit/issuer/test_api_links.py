@@ -70,6 +70,9 @@ class Body:
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
 
+    def is_eof(self) -> bool:
+        return False
+
     async def iter_any(self) -> Any:
         yield self.raw
 

@@ -46,8 +46,14 @@ class FakeApps:
 
 
 class SameLane:
-    async def assign(self, draft: Draft) -> Draft:
-        return draft
+    """Keeps every lane, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def assign_all(self, items: list[Draft]) -> list[Draft]:
+        self.asked += 1
+        return items
 
 
 def intake() -> Intake:
@@ -201,3 +207,15 @@ async def test_the_same_event_twice_in_a_batch_goes_in_rounds() -> None:
     first, again = _distinct(items)
     assert [len(first), len(again)] == [3, 2]
     assert [len(part) for part in _distinct(again)] == [1, 1]
+
+
+async def test_the_rates_of_apps_are_looked_at_once_for_all_records_of_a_batch() -> None:
+    lanes = SameLane()
+    made = Intake(
+        cast(Issue, None), cast(Apps, FakeApps()), cast(Lanes, lanes), cast(IssuerStore, None), RING
+    )
+    data = {**GOOD_DATA, "lane": "interactive"}
+    found = [await read({**GOOD, "id": f"job-{number}", "data": data}) for number in range(5)]
+    requested = [item for item in found if isinstance(item, Requested)]
+    assert await made._with_lanes(requested) == requested
+    assert (len(requested), lanes.asked) == (5, 1)

@@ -6,6 +6,7 @@ Children are stopped by process id, never by name.
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -51,10 +52,20 @@ class Child:
             raise DevProblem(f"{self.name} was not started")
         return self._process.pid
 
+    async def prepare(self, argv: Sequence[str]) -> None:
+        """Run `argv`, which gets ready to become the program and waits for its environment on standard input; `start` sends it."""
+        if not self.running:
+            self._process = await self._run(argv, asyncio.subprocess.PIPE)
+
     async def start(self) -> None:
         """Run the program. Its end is tied to the calling thread, so call from the main thread only."""
-        if self.running:
-            return
+        if self._process is None or not self.running:
+            self._process = await self._run(self.command.argv, asyncio.subprocess.DEVNULL)
+        elif self._process.stdin is not None and not self._process.stdin.is_closing():
+            self._process.stdin.write(json.dumps(dict(self.command.environment)).encode() + b"\n")
+            self._process.stdin.close()
+
+    async def _run(self, argv: Sequence[str], stdin: int) -> asyncio.subprocess.Process:
         if sys.platform != "linux":
             raise DevProblem(
                 "the embedded backends run on Linux only: use Linux, WSL 2 or a container, or docker-compose.yml"
@@ -65,10 +76,10 @@ class Child:
         descriptor = os.open(command.log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             self._log_offset = os.fstat(descriptor).st_size
-            self._process = await asyncio.create_subprocess_exec(
+            return await asyncio.create_subprocess_exec(
                 *leash,
-                *command.argv,
-                stdin=asyncio.subprocess.DEVNULL,
+                *argv,
+                stdin=stdin,
                 stdout=descriptor,
                 stderr=descriptor,
                 env=dict(command.environment),

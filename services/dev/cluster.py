@@ -6,8 +6,11 @@
 import asyncio
 import shutil
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services.dev.backends import Backends, Part, choose_backends
 from services.dev.children import Command, bare_environment
@@ -19,10 +22,14 @@ from services.dev.private_files import make_private_folder
 from services.dev.problems import DevProblem
 from services.dev.service import Service
 from services.dev.supervisor import Supervisor
-from services.dev.vendor_apps import Site, VendorApps, ensure_vendor_apps
+from services.dev.together import together
+
+if TYPE_CHECKING:
+    from services.dev.vendor_apps import VendorApps
 
 INBOX = "inbox"
 LARGEST_LOG_BYTES = 20_000_000
+_VENDOR_APPS = "services.dev.vendor_apps"
 
 
 class Cluster:
@@ -94,8 +101,8 @@ class Cluster:
         self._stopped_on_purpose.update(self._parts)
         backends = list(self.backends.parts())
         services = [name for name in reversed(self._parts) if name not in backends and name != INBOX]
-        await _together(*(self._parts[name].stop() for name in services))
-        await _together(*(self._parts[name].stop() for name in [INBOX, *backends] if name in self._parts))
+        await together(*(self._parts[name].stop() for name in services))
+        await together(*(self._parts[name].stop() for name in [INBOX, *backends] if name in self._parts))
 
     async def start_part(self, name: str, *, wait: bool = True) -> None:
         """Start a part that was stopped or killed. `wait=False` does not wait until a service is ready."""
@@ -140,21 +147,31 @@ class Cluster:
         self._roll_logs()
         keys = ensure_key_material(self.secrets_dir)
         self._stopped_on_purpose.clear()
-        self._parts[INBOX] = self._inbox(keys)
-        embedded = ", ".join(self._parts)
-        self._say(f"starting {embedded}")
-        await _together(
+        self._parts[INBOX] = inbox = self._inbox(keys)
+        self._say(f"starting {', '.join(self._parts)}")
+        services = {name: self._new_service(name) for name in self.plan.all_replicas()}
+        self._parts.update(services)
+        # Backends first: each of them waits more than it works, and the services' modules are read meanwhile.
+        await together(
             self.backends.prepare_database(),
             self.backends.prepare_redis(),
             self.backends.prepare_kafka(),
-            self._parts[INBOX].start(),
+            *(self._prepare(name, service) for name, service in services.items()),
+            inbox.start(wait=False),
+            # It reads the issuer's modules: in a thread, so that nobody waits for that before the backends are started.
+            asyncio.to_thread(import_module, _VENDOR_APPS),
         )
         if self.plan.compats:
             self.vendor_apps = await self._make_vendor_apps()
-        services = self._services(keys)
-        self._parts.update(services)
         self._say(f"starting {', '.join(services)}")
-        await _together(*(service.start() for service in services.values()))
+        around = self._surroundings(keys)
+        for name, service in services.items():
+            service.command = replace(service.command, environment=self._environment(name, around))
+        await together(*(part.start() for part in (*services.values(), inbox)))
+
+    async def _prepare(self, name: str, service: Service) -> None:
+        if argv := self.plan.early_program(service_of(name)):
+            await service.prepare(argv)
 
     def _wanted(self, name: str) -> bool:
         return name not in self._stopped_on_purpose and not self._lock(name).locked()
@@ -184,8 +201,8 @@ class Cluster:
                     await self._parts[name].stop()
                     await self._parts[name].start()
 
-    def _services(self, keys: KeyMaterial) -> dict[str, Service]:
-        around = Surroundings(
+    def _surroundings(self, keys: KeyMaterial) -> Surroundings:
+        return Surroundings(
             database_urls=self.backends.database_urls,
             redis_url=self.backends.redis_url,
             kafka_bootstrap=self.backends.kafka_bootstrap,
@@ -195,19 +212,23 @@ class Cluster:
             own=self.plan.launcher_environment,
             compat_api_key=self.vendor_apps.compat_api_key if self.vendor_apps else "",
         )
-        return {name: self._service(name, around) for name in self.plan.all_replicas()}
 
-    def _service(self, name: str, around: Surroundings) -> Service:
-        service = service_of(name)
-        environment = (
-            bare_environment() | service_environment(name, around) | self.plan.extra_environment(service)
+    def _new_service(self, name: str) -> Service:
+        """Return a service whose environment is not known yet."""
+        command = Command(
+            self.plan.program(service_of(name)), self.logs_dir / f"{name}.log", bare_environment()
         )
-        command = Command(self.plan.program(service), self.logs_dir / f"{name}.log", environment)
         return Service(name, command, f"{self.ops_url(name)}/readyz")
 
-    async def _make_vendor_apps(self) -> VendorApps:
-        site = Site(self.site_url, self.compat_urls[0])
-        return await ensure_vendor_apps(self.backends.database_url, self.secrets_dir, site)
+    def _environment(self, name: str, around: Surroundings) -> dict[str, str]:
+        extra = self.plan.extra_environment(service_of(name))
+        return bare_environment() | service_environment(name, around) | extra
+
+    async def _make_vendor_apps(self) -> "VendorApps":
+        module = import_module(_VENDOR_APPS)
+        site = module.Site(self.site_url, self.compat_urls[0])
+        made: VendorApps = await module.ensure_vendor_apps(self.backends.database_url, self.secrets_dir, site)
+        return made
 
     def _inbox(self, keys: KeyMaterial) -> Service:
         account = keys.twilio
@@ -227,29 +248,3 @@ class Cluster:
 
     def _lock(self, name: str) -> asyncio.Lock:
         return self._changing.setdefault(name, asyncio.Lock())
-
-
-async def _together(*steps: Awaitable[None]) -> None:
-    """Run the steps at the same time. The first `DevProblem` ends the others and is raised alone."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for step in steps:
-                group.create_task(_run(step))
-    except BaseExceptionGroup as group:
-        # Not `except*`: what it raises comes wrapped in a group again.
-        problem = _first_problem(group)
-        if problem is None:
-            raise
-        raise problem from None
-
-
-async def _run(step: Awaitable[None]) -> None:
-    await step
-
-
-def _first_problem(group: BaseExceptionGroup[BaseException]) -> DevProblem | None:
-    problems = group.subgroup(DevProblem)
-    found: BaseException | None = problems
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found if isinstance(found, DevProblem) else None

@@ -2,16 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services.dev.cluster import Cluster
-from services.dev.demo_app import DemoApp
 from services.dev.private_files import write_private
+
+if TYPE_CHECKING:
+    from services.dev.demo_app import DemoApp
 
 NAME = "dev.json"
 
 
-def describe(cluster: Cluster, demo_app: DemoApp) -> dict[str, Any]:
+def describe(cluster: Cluster, demo_app: "DemoApp") -> dict[str, Any]:
     """Return the content of `dev.json`."""
     return {
         "issuer_url": cluster.issuer_urls[0],

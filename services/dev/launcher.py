@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.dev import demo, dev_file, ports
+from services.dev import dev_file, ports
 from services.dev.backends import launcher_settings
 from services.dev.cluster import Cluster
 from services.dev.data_lock import locked
-from services.dev.demo_app import ensure_demo_app
 from services.dev.environment import uses_inbox
 from services.dev.plan import ALL, Plan
 from services.dev.problems import DevProblem
@@ -34,7 +33,10 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Run the cluster until a stop signal; return the exit code."""
+    """Run the cluster until a stop signal; return the exit code.
+
+    What reads the issuer's modules is imported when it is needed: the backends are on their way by then.
+    """
     # The user's PGPORT, PGHOST and the like are about another database than the embedded one.
     for name in [name for name in os.environ if name.startswith("PG")]:
         del os.environ[name]
@@ -89,6 +91,8 @@ class _Launcher:
 
     async def _open(self, cluster: Cluster) -> dict[str, Any]:
         database_url = cluster.backends.database_url
+        from services.dev.demo_app import ensure_demo_app  # noqa: PLC0415 - see `run`
+
         demo_app = await ensure_demo_app(database_url, cluster.secrets_dir, cluster.site_url)
         dev = dev_file.describe(cluster, demo_app)
         path = dev_file.write(cluster.data_dir, dev)
@@ -119,6 +123,8 @@ class _Launcher:
         if not (uses_inbox(self._own, "mail") and uses_inbox(self._own, "twilio")):
             self._screen.say("no demo: its made-up people would be written to for real")
             return
+        from services.dev import demo  # noqa: PLC0415 - see `run`
+
         try:
             await demo.run(dev, self._screen.say)
         except DevProblem as problem:

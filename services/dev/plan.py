@@ -59,6 +59,12 @@ class Plan:
             sys.executable, "-m", "services.cli", service, *(["--workers", str(count)] if count is not None else [])
         ]  # fmt: skip
 
+    def early_program(self, service: str) -> list[str] | None:
+        """Return what begins before the service's environment is known, and becomes `program`; None where nothing does."""
+        if service in self.programs or self.workers.get(service, self.workers.get(ALL)) is not None:
+            return None
+        return [sys.executable, "-m", "services.dev.early", service]
+
     def extra_environment(self, service: str) -> dict[str, str]:
         return {**self.environment.get(ALL, {}), **self.environment.get(service, {})}
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import aiohttp
 
@@ -26,6 +27,19 @@ class Service:
     @property
     def pid(self) -> int:
         return self._child.pid
+
+    @property
+    def command(self) -> Command:
+        """How it is run: one like it, on other ports, is run by the same words and environment."""
+        return self._child.command
+
+    @command.setter
+    def command(self, command: Command) -> None:
+        self._child.command = command
+
+    async def prepare(self, argv: Sequence[str]) -> None:
+        """Begin with what can be done before the rest of the environment is known (`Child.prepare`)."""
+        await self._child.prepare(argv)
 
     async def start(self, *, wait: bool = True) -> None:
         """Start it and, unless told otherwise, wait until it is ready. Raises `DevProblem`."""

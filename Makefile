@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up run test check documents lock clean
+.PHONY: help set-up run test check bench documents lock clean
 
 help: ## Show this
 	@echo "make run     set up, start the cluster on this machine, run the demo (Ctrl-C stops it)"
 	@echo "make test    set up, run all tests that need only wheels"
 	@echo "make check   set up, then style, types, import contract, every SQL block"
+	@echo "make bench   measure everything anew: docs/benchmarks.md (wrk, PostgreSQL, Redis, Java, Maven; over an hour)"
 	@echo "make documents  write anew what is made from the code: docs/openapi, docs/configuration.md, docs/events.md, the chart's schema"
 	@echo "make lock    write the hashed locks anew from requirements/*.in"
 	@echo "make clean   forget: remove the development data and its secrets"
@@ -28,6 +29,9 @@ check: set-up
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m services.dev.prepare_sql
+
+bench: set-up
+	$(BIN)/python -m bench $(ARGS)
 
 documents: set-up
 	$(BIN)/python -m tests.house.openapi_documents

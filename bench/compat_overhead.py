@@ -134,19 +134,20 @@ async def measure(pair: Pair, rounds: int, calls: int) -> Figures:
     found: dict[str, list[float]] = {"native": [], "vendor": []}
     for number in range(rounds + 1):
         for name, call in (("native", pair.native), ("vendor", pair.vendor)):
-            milliseconds = await _round(call, await pair.prepare(calls))
+            taken = await latencies_ms(call, await pair.prepare(calls))
             if number:
-                found[name].append(milliseconds)
+                found[name].append(statistics.median(taken))
     return Figures(_spread(found["native"]), _spread(found["vendor"]))
 
 
-async def _round(call: Callable[[Any], Awaitable[None]], things: list[Any]) -> float:
+async def latencies_ms(call: Callable[[Any], Awaitable[None]], things: list[Any]) -> list[float]:
+    """Call once with each of these, one after the other."""
     taken = []
     for thing in things:
         started = time.perf_counter()
         await call(thing)
         taken.append((time.perf_counter() - started) * 1000)
-    return statistics.median(taken)
+    return taken
 
 
 def _spread(rounds: list[float]) -> tuple[float, float, float]:

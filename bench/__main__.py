@@ -1,0 +1,112 @@
+"""The whole benchmark with one command: starts what it needs, measures every row, writes the page and the charts."""
+
+import argparse
+import asyncio
+import shlex
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.charts import charts
+from bench.machine import machine, versions
+from bench.page import page, table
+from bench.results import MeasuredRow, Results, missed, read_results, write_results
+from bench.row import Effort
+from bench.run import ORDER, Ran, row_modules, run_modules
+from bench.servers import ROOT, use_servers
+
+DOCS = ROOT / "docs"
+RESULTS = "results.json"
+EXIT_MISSED = 3
+SMOKE = Effort(1.0, 300, smoke=True)
+COUNT = 50_000
+
+
+def main() -> int:
+    """Return 0 when every row reaches what it must, 3 when one falls short; whatever fails raises, which is 1 (and wrong usage 2)."""
+    asked = _arguments()
+    if asked.list:
+        for name, module in row_modules(asked.rows).items():
+            print(f"{name:10} {(module.__doc__ or '').partition(chr(10))[0]}")
+        return 0
+    folder: Path = asked.out / "benchmarks"
+    if asked.from_results:
+        results = read_results(folder / RESULTS)
+        publish(results, asked.out)
+        return _close(list(results.rows.values()))
+    use_servers(embedded=asked.smoke and asked.embedded)
+    measured = asyncio.run(_measure(asked))
+    print()
+    print(table(measured))
+    if asked.smoke:
+        return 0  # a second says nothing of a speed
+    results = Results(machine(), versions(), {row.name: row for row in measured})
+    if (folder / RESULTS).exists() and asked.rows:
+        results = read_results(folder / RESULTS).merge(results, ORDER)
+    write_results(folder / RESULTS, results)
+    publish(results, asked.out)
+    return _close(measured)
+
+
+def publish(results: Results, out: Path) -> None:
+    """Write the page, and the charts beside it, anew."""
+    folder = out / "benchmarks"
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = charts(results)
+    for stale in folder.glob("*.svg"):
+        stale.unlink()
+    for name, chart in drawn.items():
+        (folder / name).write_bytes(chart)
+    (out / "benchmarks.md").write_text(page(results, list(drawn)), encoding="utf-8")
+
+
+async def _measure(asked: argparse.Namespace) -> list[MeasuredRow]:
+    effort = SMOKE if asked.smoke else Effort(asked.seconds, COUNT)
+    command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
+    ran = Ran(datetime.now(UTC).date().isoformat(), command, 1 if asked.smoke else asked.rounds, effort)
+    with tempfile.TemporaryDirectory(prefix="magiclink-bench-") as data:
+        return await run_modules(row_modules(asked.rows), Path(data), ran)
+
+
+def _close(rows: list[MeasuredRow]) -> int:
+    short = missed(rows)
+    for name in short:
+        print(f"falls short: {name}", file=sys.stderr)
+    return EXIT_MISSED if short else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measure every row, or some; write benchmarks.md and benchmarks/ (results.json, charts).",
+        epilog="Exit codes: 0 every row reaches what it must, 1 something failed (a wrong answer, a missing program), 2 wrong usage, 3 a row falls short.",
+    )
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="only these, as --list names them; the others' results stay",
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=6.0, help="of load a measurement")
+    parser.add_argument(
+        "--smoke",
+        action="store_true",
+        help="whether it works: a second a measurement, one round, nothing written",
+    )
+    parser.add_argument("--embedded", action="store_true", help="with --smoke: on the embedded servers")
+    parser.add_argument("--out", type=Path, default=DOCS, help="where the page goes (docs)")
+    parser.add_argument(
+        "--from-results", action="store_true", help="measure nothing: page and charts anew from results.json"
+    )
+    parser.add_argument("--list", action="store_true", help="the rows' names")
+    asked = parser.parse_args()
+    if asked.embedded and not asked.smoke:
+        parser.error("--embedded goes with --smoke: published figures are of real servers")
+    return asked
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""`GET /l/{token}`: the page with one button."""
+
+from itertools import cycle, islice
+
+from bench.house import House
+from bench.load import Load
+from bench.row import Bound, Contender, Effort, Row, Sample
+from bench.rows.beside import reference
+from bench.rows.supply import MANY_PER_SECOND, Supply
+
+TOKENS = 2_000
+
+
+async def rows(house: House) -> list[Row]:
+    """Return the row of the page."""
+    return [
+        Row(
+            "GET /l/{token}",
+            "requests/s",
+            _page(house),
+            [await reference(house, "bare")],
+            [Bound(0.6, 0.8, "bare")],
+            f"The page of {TOKENS:,} live links, again and again, as a browser that was never here asks for it.",
+        )
+    ]
+
+
+def _page(house: House) -> Contender:
+    supply, tokens = Supply(MANY_PER_SECOND), list[str]()
+
+    async def measure(effort: Effort) -> Sample:
+        if not tokens:
+            tokens.extend(await house.make_tokens(TOKENS))
+        headers = {"Accept": "text/html", "Accept-Language": "en", "Sec-Fetch-Site": "none"}
+        items = list(islice(cycle(tokens), supply.wanted(effort)))
+        load = Load(house.verifier_url, "/l/{item}", headers=headers, items=items)
+        sample = await house.under_load(load, effort, house.pid("verifier"))
+        supply.learn(sample.figure)
+        return sample
+
+    return Contender("ours", measure)

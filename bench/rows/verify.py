@@ -1,0 +1,67 @@
+"""`POST /v1/links/verify` of distinct tokens: without a JWT, with one by EdDSA, with one by ES256."""
+
+import json
+from dataclasses import replace
+from uuid import uuid4
+
+from bench.house import House
+from bench.load import Load
+from bench.row import Bound, Contender, Effort, Row, Sample
+from bench.rows.beside import reference
+from bench.rows.supply import FIRST_PER_CONNECTION, Supply
+
+UNIT = "requests/s"
+NOTE = (
+    "Each request redeems a token of its own, with an `Idempotency-Key` of its own, as clients are told to send. "
+    "The issuer relays the `link.consumed` events meanwhile."
+)
+
+
+async def rows(house: House) -> list[Row]:
+    """Return the rows of verification."""
+    batched, evalsha = await reference(house, "batched"), await reference(house, "evalsha")
+    plain = Row(
+        "verify, no JWT",
+        UNIT,
+        verifying(house, None),
+        [batched, evalsha],
+        [Bound(0.7, 0.85, "batched"), Bound(1.1, 1.1, "evalsha")],
+        NOTE,
+    )
+    signed = [
+        Row(
+            f"verify, {algorithm} JWT",
+            UNIT,
+            verifying(house, algorithm),
+            [batched],
+            [Bound(0.55, 0.7, "batched")],
+        )
+        for algorithm in ("EdDSA", "ES256")
+    ]
+    return [plain, *signed]
+
+
+def verifying(
+    house: House, algorithm: str | None, replica: tuple[str, int] | None = None, connections: int = 64
+) -> Contender:
+    """Return the verification of distinct tokens. `replica`: the URL and process of another than the cluster's own."""
+    supply = Supply(FIRST_PER_CONNECTION * connections)
+
+    async def measure(effort: Effort) -> Sample:
+        if algorithm is not None:
+            await house.set_app(jwt_algorithm=algorithm)
+        url, pid = replica or (house.verifier_url, house.pid("verifier"))
+        tokens = await house.make_tokens(supply.wanted(effort))
+        load = replace(verify_load(house, url, tokens, jwt=algorithm is not None), connections=connections)
+        sample = await house.under_load(load, effort, pid)
+        supply.learn(sample.figure)
+        return sample
+
+    return Contender("ours", measure)
+
+
+def verify_load(house: House, url: str, tokens: list[str], *, jwt: bool, status: int = 200) -> Load:
+    """Return the load that verifies these tokens once each."""
+    headers = {**house.headers, "Idempotency-Key": f"{uuid4()}-{{number}}"}
+    body = json.dumps({"token": "{item}", "jwt": jwt})
+    return Load(url, "/v1/links/verify", "POST", headers, body, tokens, status)

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import uvloop
 
 _TICK_SECONDS = 0.001
-_PATIENCE_SECONDS = 2.0
+PATIENCE_SECONDS = 2.0
 _LENGTH = b"\r\nContent-Length: "
 
 
@@ -121,7 +121,7 @@ class Crowd:
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
 
-    async def run(self, requests: list[bytes], rate: float) -> None:
+    async def run(self, requests: list[bytes], rate: float, patience_seconds: float) -> None:
         """Send each request at its time; wait for the last answers, though not for ever."""
         started, sent = time.monotonic(), 0
         while sent < len(requests):
@@ -130,7 +130,7 @@ class Crowd:
                 self._arrive(requests[number], started + number / rate)
             sent = due
             await asyncio.sleep(_TICK_SECONDS)
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + patience_seconds
         while self.unanswered(sent) and time.monotonic() < deadline:  # noqa: ASYNC110 - the last answers only
             await asyncio.sleep(0.01)
         self._closed = True
@@ -161,12 +161,14 @@ def percentiles(milliseconds: list[float]) -> dict[str, float]:
     }
 
 
-async def offer(url: str, requests: list[bytes], rate: float, connections: int) -> dict[str, object]:
+async def offer(
+    url: str, requests: list[bytes], rate: float, connections: int, patience_seconds: float = PATIENCE_SECONDS
+) -> dict[str, object]:
     """Offer the requests at the rate; return `{seconds, sent, statuses, latencies_ms by status, …}`."""
     crowd = Crowd(url)
     await crowd.open(connections)
     before = _cpu_seconds()
-    await crowd.run(requests, rate)
+    await crowd.run(requests, rate, patience_seconds)
     spent = _cpu_seconds() - before
     seen = crowd.seen
     crowd.close()
@@ -210,6 +212,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, required=True, help="requests a second")
     parser.add_argument("--seconds", type=float, help="default: until each body was sent once")
     parser.add_argument("--connections", type=int, default=512)
+    parser.add_argument(
+        "--patience", type=float, default=PATIENCE_SECONDS, help="seconds for the last answers"
+    )
     asked = parser.parse_args()
     headers = b"".join(line + b"\r\n" for line in asked.headers.read_bytes().splitlines())
     bodies = asked.bodies.read_bytes().splitlines()
@@ -217,7 +222,7 @@ def main() -> None:
         count = int(asked.rate * asked.seconds)
         bodies = (bodies * (count // len(bodies) + 1))[:count]
     requests = requests_of(asked.path, headers, bodies)
-    print(json.dumps(uvloop.run(offer(asked.url, requests, asked.rate, asked.connections))))
+    print(json.dumps(uvloop.run(offer(asked.url, requests, asked.rate, asked.connections, asked.patience))))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from bench.house import House
+from bench.open_loop import PATIENCE_SECONDS
 from services.dev.children import bare_environment
 
 _MOST_EXTRA_SECONDS = 60
@@ -25,6 +26,8 @@ class Offer:
     rate: float
     seconds: float | None = None
     connections: int = 512
+    patience_seconds: float = PATIENCE_SECONDS
+    """How long to wait for answers after the last request was due."""
     keyed: bool = True
     """Each with an `Idempotency-Key` of its own."""
 
@@ -38,6 +41,7 @@ async def offered(house: House, offer: Offer) -> dict[str, Any]:
     bodies.write_text("\n".join(offer.bodies))
     argv = ["--url", offer.url, "--path", offer.path, "--headers", str(headers), "--bodies", str(bodies)]
     argv += ["--rate", str(offer.rate), "--connections", str(offer.connections)]
+    argv += ["--patience", str(offer.patience_seconds)]
     argv += [] if offer.seconds is None else ["--seconds", str(offer.seconds)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.open_loop", *argv,

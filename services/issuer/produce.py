@@ -5,6 +5,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
@@ -26,6 +27,12 @@ async def produce(producer: AIOKafkaProducer, rows: Sequence[Row]) -> None:
     await asyncio.gather(*(batches.send(place) for place in batches.by_place))
 
 
+@lru_cache(maxsize=4096)
+def _hash(key: bytes) -> int:
+    # Where every Kafka client puts a key. Kept: it is Python, and the rows of a link, with one key, come soon after one another.
+    return int(murmur2(key)) & 0x7FFF_FFFF
+
+
 class _Batches:
     """The rows of each topic and partition, in as many batches as they need."""
 
@@ -37,7 +44,7 @@ class _Batches:
     def add(self, row: Row) -> None:
         key, topic = row["key"].encode(), row["topic"]
         partitions = self._partitions[topic]
-        place = (topic, partitions[(murmur2(key) & 0x7FFF_FFFF) % len(partitions)])
+        place = (topic, partitions[_hash(key) % len(partitions)])
         headers = [(name, value.encode()) for name, value in row["headers"].items()]
         batches = self.by_place.get(place)
         if batches is None:

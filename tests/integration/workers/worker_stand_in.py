@@ -11,10 +11,19 @@ from pathlib import Path
 
 from aiohttp import web
 
+from shared.http.edge import Edge
 from shared.http.ops import Health
+from shared.http.routes import Call, Public, Route, json_response
 from shared.lifecycle import Service, run_service
 from shared.settings import ServiceSettings
 from shared.workers import run_workers
+
+
+class Open:
+    """A limit that nobody reaches."""
+
+    async def take(self, who: str, tokens: int = 1) -> None:
+        return
 
 
 def settings(http_port: int = 0, ops_port: int = 0) -> ServiceSettings:
@@ -34,13 +43,12 @@ async def start(service: Service) -> None:
     Path(os.environ["STAND_IN_WORD"]).with_name("started").touch()
     await asyncio.sleep(float(os.environ.get("STAND_IN_SECONDS", "0")))
 
-    async def answer(request: web.Request) -> web.Response:
-        await asyncio.sleep(float(request.query.get("seconds", "0")))
-        return web.json_response({"pid": os.getpid(), "word": word})
+    async def answer(call: Call) -> web.Response:
+        await asyncio.sleep(float(call.request.query.get("seconds", "0")))
+        return json_response({"pid": os.getpid(), "word": word})
 
-    app = web.Application()
-    app.router.add_post("/", answer)
-    await service.serve(app, Health({}))
+    edge = Edge(api_keys=None, address_limit=Open(), key_limit=Open(), request_timeout_seconds=15)
+    await service.serve(edge.application([Route("POST", "/", answer, Public("a test"))]), Health({}))
 
 
 if __name__ == "__main__":

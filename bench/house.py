@@ -13,7 +13,7 @@ import aiohttp
 import asyncpg
 import orjson
 
-from bench.load import Load, run_load
+from bench.load import Load, Outcome, run_load
 from bench.processes import cpu_seconds
 from bench.row import Effort, Sample
 from services.dev.children import Command, bare_environment
@@ -205,8 +205,18 @@ class House:
         before = cpu_seconds(*pids)
         outcome = await run_load(load, effort.seconds)
         await self.until_relayed()
-        spent = cpu_seconds(*pids) - before
-        return Sample(outcome.per_second, outcome.latencies_ms, spent / outcome.requests * 1e6)
+        return _sample(outcome, cpu_seconds(*pids) - before)
+
+    async def alone_under_load(self, load: Load, effort: Effort, *pids: int) -> Sample:
+        """Measure the same without the issuer beside, which relays the events of others. It starts again afterwards."""
+        await self.cluster.stop_part("issuer")
+        try:
+            before = cpu_seconds(*pids)
+            outcome = await run_load(load, effort.seconds)
+            return _sample(outcome, cpu_seconds(*pids) - before)
+        finally:
+            await self.cluster.start_part("issuer")
+            await self.until_relayed()
 
     def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
         """Run this when the house ends."""
@@ -217,6 +227,10 @@ class House:
             await close()
         for name in list(self._beside):
             await self.stop_beside(name)
+
+
+def _sample(outcome: Outcome, cpu_seconds_spent: float) -> Sample:
+    return Sample(outcome.per_second, outcome.latencies_ms, cpu_seconds_spent / outcome.requests * 1e6)
 
 
 @asynccontextmanager

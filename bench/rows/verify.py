@@ -13,7 +13,7 @@ from bench.rows.supply import FIRST_PER_CONNECTION, Supply
 UNIT = "requests/s"
 NOTE = (
     "Each request redeems a token of its own, with an `Idempotency-Key` of its own, as clients are told to send. "
-    "The issuer relays the `link.consumed` events meanwhile."
+    "Only the verifier runs, with PostgreSQL, Redis and wrk: the issuer, which relays the `link.consumed` events, starts again afterwards."
 )
 
 
@@ -23,7 +23,7 @@ async def rows(house: House) -> list[Row]:
     plain = Row(
         "verify, no JWT",
         UNIT,
-        verifying(house, None),
+        verifying(house, None, alone=True),
         [batched, evalsha],
         [Bound(0.7, 0.85, "batched"), Bound(1.1, 1.1, "evalsha")],
         NOTE,
@@ -32,19 +32,35 @@ async def rows(house: House) -> list[Row]:
         Row(
             f"verify, {algorithm} JWT",
             UNIT,
-            verifying(house, algorithm),
+            verifying(house, algorithm, alone=True),
             [batched],
             [Bound(0.55, 0.7, "batched")],
         )
         for algorithm in ("EdDSA", "ES256")
     ]
-    return [plain, *signed]
+    beside = Row(
+        "verify, no JWT, the issuer relaying on the same two cores",
+        UNIT,
+        verifying(house, None),
+        [batched],
+        [],
+        "As above, while the issuer relays what is redeemed and Kafka takes it.",
+    )
+    return [plain, *signed, beside]
 
 
 def verifying(
-    house: House, algorithm: str | None, replica: tuple[str, int] | None = None, connections: int = 64
+    house: House,
+    algorithm: str | None,
+    replica: tuple[str, int] | None = None,
+    connections: int = 64,
+    *,
+    alone: bool = False,
 ) -> Contender:
-    """Return the verification of distinct tokens. `replica`: the URL and process of another than the cluster's own."""
+    """Return the verification of distinct tokens.
+
+    `replica`: the URL and process of another verifier than the cluster's own. `alone`: without the issuer beside it.
+    """
     supply = Supply(FIRST_PER_CONNECTION * connections)
 
     async def measure(effort: Effort) -> Sample:
@@ -53,7 +69,8 @@ def verifying(
         url, pid = replica or (house.verifier_url, house.pid("verifier"))
         tokens = await house.make_tokens(supply.wanted(effort))
         load = replace(verify_load(house, url, tokens, jwt=algorithm is not None), connections=connections)
-        sample = await house.under_load(load, effort, pid)
+        measured = house.alone_under_load if alone else house.under_load
+        sample = await measured(load, effort, pid)
         supply.learn(sample.figure)
         return sample
 

@@ -24,7 +24,12 @@ BATCH_SIZE = Histogram(
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
 )
 OUTBOX_RELAYED = Counter("magiclink_outbox_relayed_total", "Outbox rows the broker acknowledged.", ["lane"])
-OUTBOX_LAG = Histogram("magiclink_outbox_lag_seconds", "From due to acknowledged.", ["lane"], buckets=_AGES)
+OUTBOX_LAG = Histogram(
+    "magiclink_outbox_lag_seconds",
+    "From due to acknowledged, of the latest row of each batch.",
+    ["lane"],
+    buckets=_AGES,
+)
 RELAY_FAILURES = Counter("magiclink_relay_failures_total", "Batches that could not be produced.", ["lane"])
 INTAKE_EVENTS = Counter("magiclink_intake_events_total", "Link requests from Kafka, by verdict.", ["verdict"])
 RENEWALS = Counter(

@@ -131,8 +131,9 @@ class LaneRelay:
                     await produce(producer, rows)
         self._horizon.took(rows)
         self._relayed.inc(len(rows))
-        for row in rows:
-            self._lag.observe(max(0.0, row["late_seconds"]))
+        if rows:
+            # The latest row speaks for its batch: each by itself was a tenth of the relay's time.
+            self._lag.observe(max(0.0, *(row["late_seconds"] for row in rows)))
         return len(rows)
 
     async def _connected_producer(self) -> AIOKafkaProducer:

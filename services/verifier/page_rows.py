@@ -5,7 +5,7 @@ from operator import attrgetter
 from uuid import UUID
 
 from services.verifier.renewal import SQL
-from shared.batching import Batcher
+from shared.batching import Batcher, BatchLimits
 from shared.database import Pool, Row
 
 _ORDER = attrgetter("int")
@@ -16,7 +16,8 @@ class PageRows:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._batcher: Batcher[UUID, Row | None] = Batcher("page", self._read)
+        # One at a time: a second one took off with few, and pages were 18 % fewer.
+        self._batcher: Batcher[UUID, Row | None] = Batcher("page", self._read, limits=BatchLimits(flights=1))
 
     async def find(self, link_id: UUID) -> Row | None:
         """Return where a link stands and what its page says, None for one that is not there. Raises `Unavailable`."""

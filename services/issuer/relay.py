@@ -22,7 +22,7 @@ from shared.settings import KafkaSettings
 
 log = structlog.get_logger()
 
-BATCH_ROWS = 1000
+BATCH_ROWS = 2000
 # With a backlog: while the one commits, or waits for the broker, the other takes and packs.
 HANDS = 2
 POLL_SECONDS = 1.0

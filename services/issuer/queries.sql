@@ -178,7 +178,7 @@ WITH due AS (
 DELETE FROM magiclink.outbox o
 USING due
 WHERE o.id = due.id
-RETURNING o.topic, o.key, o.value, o.headers, o.due_at, extract(epoch FROM now() - o.due_at)::float8 AS late_seconds
+RETURNING o.topic, o.key, o.value, o.headers, o.due_at, now() AS taken_at
 
 -- name: seconds_to_next
 SELECT extract(epoch FROM min(due_at) - now())::float8 FROM magiclink.outbox WHERE lane = $1 AND due_at > $2

@@ -1,7 +1,13 @@
-"""CPU time and memory of processes, as /proc tells them."""
+"""Processes: their CPU time and memory, as /proc tells them, and those that end and print what they measured."""
 
+import asyncio
+import json
 import os
+import sys
 from pathlib import Path
+from typing import Any
+
+from services.dev.children import bare_environment
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -32,3 +38,22 @@ def _own_cpu_seconds(pid: int) -> float:
     # The name of the program, in brackets, may hold spaces.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
+
+
+async def run_module(module: str, *arguments: str, most_seconds: float) -> dict[str, Any]:
+    """Run a Python module to its end; return the JSON object that it prints. Raises `SystemExit` with what it wrote when it fails."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=bare_environment(),
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(most_seconds):
+            output, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode != 0:
+        raise SystemExit(f"{module} {arguments[0]} failed:\n{errors.decode()[-2000:]}")
+    told: dict[str, Any] = json.loads(output)
+    return told

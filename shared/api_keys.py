@@ -78,8 +78,7 @@ class ApiKeys:
         if scheme.lower() != "bearer" or not _FORMAT.fullmatch(text):
             raise Unauthorized("send `Authorization: Bearer <api key>`")
         # Looked up by hash: the comparison runs over a value an attacker cannot steer byte by byte.
-        key_hash = hash_key(text)
-        caller = self._callers.fresh(key_hash) or await self._callers.get(key_hash)
+        caller = await self._callers.get(hash_key(text))
         if caller is None:
             raise Unauthorized
         return caller if acts_for is None else await self._acting(caller, acts_for)

@@ -30,11 +30,6 @@ class FreshCache(Generic[Key, Value]):
         self._loading: dict[Key, asyncio.Task[Value]] = {}
         self._epoch = 0
 
-    def fresh(self, key: Key) -> Value | None:
-        """Return the value if it is at hand and not too old; None: `get` it."""
-        entry = self._entries.get(key)
-        return entry[1] if entry is not None and entry[0] > self._clock() else None
-
     async def get(self, key: Key) -> Value:
         """Return the value, loaded or at most `ttl_seconds` old."""
         entry = self._entries.get(key)

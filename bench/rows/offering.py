@@ -1,8 +1,5 @@
 """Requests offered at a rate by `bench.open_loop`, a process of its own."""
 
-import asyncio
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +8,7 @@ from uuid import uuid4
 
 from bench.house import House
 from bench.open_loop import PATIENCE_SECONDS
-from services.dev.children import bare_environment
+from bench.processes import run_module
 
 _MOST_EXTRA_SECONDS = 60
 
@@ -43,21 +40,8 @@ async def offered(house: House, offer: Offer) -> dict[str, Any]:
     argv += ["--rate", str(offer.rate), "--connections", str(offer.connections)]
     argv += ["--patience", str(offer.patience_seconds)]
     argv += [] if offer.seconds is None else ["--seconds", str(offer.seconds)]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.open_loop", *argv,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=bare_environment(),
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout((offer.seconds or len(offer.bodies) / offer.rate) + _MOST_EXTRA_SECONDS):
-            output, errors = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        raise SystemExit(f"bench.open_loop failed:\n{errors.decode()[-2000:]}")
-    told: dict[str, Any] = json.loads(output)
-    return told
+    most_seconds = (offer.seconds or len(offer.bodies) / offer.rate) + _MOST_EXTRA_SECONDS
+    return await run_module("bench.open_loop", *argv, most_seconds=most_seconds)
 
 
 def answered(told: dict[str, Any], *statuses: int) -> int:

@@ -1,16 +1,14 @@
 """The raw references that are programs with an end (bench/references): run one, and read the JSON that it prints."""
 
 import asyncio
-import json
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bench.house import House
+from bench.processes import run_module
 from bench.row import Contender, Effort, Sample
-from services.dev.children import bare_environment
 from services.dev.ports import HOST, choose_unfixed
 from services.dev.service import Service
 
@@ -19,21 +17,7 @@ _MOST_SECONDS = 600
 
 async def run_program(module: str, *arguments: str) -> dict[str, Any]:
     """Run a module of `bench.references` to its end. Raises `SystemExit` with what it wrote when it fails."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", f"bench.references.{module}", *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=bare_environment(),
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(_MOST_SECONDS):
-            output, errors = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        raise SystemExit(f"bench.references.{module} {arguments[0]} failed:\n{errors.decode()[-2000:]}")
-    told: dict[str, Any] = json.loads(output)
-    return told
+    return await run_module(f"bench.references.{module}", *arguments, most_seconds=_MOST_SECONDS)
 
 
 def rate(told: dict[str, Any]) -> Sample:

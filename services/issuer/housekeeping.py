@@ -97,7 +97,7 @@ class Housekeeping:
         missing = await self._pool.fetch(SQL.list_missing_partitions, self._keeping.weeks_ahead)
         kept = Kept(made=[row["name"] for row in missing])
         for row in await self._old_partitions():
-            if row["attached"] and await self._is_alive(row["monday"], row["monday"] + timedelta(days=7)):
+            if await self._holds_live_links(row):
                 kept.alive.append(row["name"])
             else:
                 kept.dropped.append(_old(row))
@@ -118,7 +118,7 @@ class Housekeeping:
 
     async def _drop_partitions(self, kept: Kept) -> None:
         for row in await self._old_partitions():
-            if row["attached"] and await self._is_alive(row["monday"], row["monday"] + timedelta(days=7)):
+            if await self._holds_live_links(row):
                 kept.alive.append(row["name"])
                 continue
             try:
@@ -147,6 +147,12 @@ class Housekeeping:
 
     async def _old_partitions(self) -> list[asyncpg.Record]:
         return await self._pool.fetch(SQL.list_old_partitions, self._keeping.retention_days)
+
+    async def _holds_live_links(self, week: Row) -> bool:
+        """Say whether a week is still needed; one that is detached was looked at before."""
+        return bool(week["attached"]) and await self._is_alive(
+            week["monday"], week["monday"] + timedelta(days=7)
+        )
 
     async def _is_alive(self, since: datetime, until: datetime) -> bool:
         """Say whether a link made in this time lives, looking at an hour at a time, or less where an hour is too much for a statement."""

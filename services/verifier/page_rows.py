@@ -1,14 +1,12 @@
 """What pages are told of a link: one small read, together with whatever else waits (DESIGN §7). No GET has a hand on anything that writes (G5)."""
 
 from collections.abc import Sequence
-from operator import attrgetter
 from uuid import UUID
 
 from services.verifier.renewal import SQL
+from services.verifier.store import bounds_of
 from shared.batching import Batcher, BatchLimits
 from shared.database import Pool, Row
-
-_ORDER = attrgetter("int")
 
 
 class PageRows:
@@ -28,6 +26,5 @@ class PageRows:
 
     async def _read(self, link_ids: list[UUID]) -> Sequence[Row | None]:
         wanted = list(dict.fromkeys(link_ids))  # of a storm on one link's page, the link is read once
-        lowest, highest = min(wanted, key=_ORDER), max(wanted, key=_ORDER)
-        rows = {row["id"]: row for row in await self._pool.fetch(SQL.show, wanted, lowest, highest)}
+        rows = {row["id"]: row for row in await self._pool.fetch(SQL.show, wanted, *bounds_of(wanted))}
         return [rows.get(link_id) for link_id in link_ids]

@@ -23,6 +23,7 @@ from shared.clock import Clock, monotonic
 from shared.deadlines import Deadlines
 from shared.errors import Unavailable
 from shared.metrics import REDIS_CALLS
+from shared.transports import is_gone
 
 log = structlog.get_logger()
 
@@ -90,7 +91,9 @@ class Cache:
         except Unavailable:
             # More waits than Redis is worth waiting for: go on without it, it may well be in good health.
             raise CacheAway from None
-        except (RedisError, OSError, TimeoutError):
+        except Exception as error:
+            if not _is_away(error):
+                raise
             self._break()
             raise CacheAway from None
 
@@ -108,7 +111,9 @@ class Cache:
         try:
             async with asyncio.timeout(self._budget_seconds):
                 await self._client.execute_command("PUBLISH", channel, message)
-        except (RedisError, OSError, TimeoutError):
+        except Exception as error:
+            if not _is_away(error):
+                raise
             raise CacheAway from None
 
     async def listen(self, channel: str) -> AsyncGenerator[str, None]:
@@ -124,7 +129,9 @@ class Cache:
                 await subscription.subscribe(channel)
                 async for message in subscription.listen():
                     yield message["data"].decode()
-        except (RedisError, OSError):
+        except Exception as error:
+            if not _is_away(error):
+                raise
             raise CacheAway from None
         finally:
             if client is not self._client:
@@ -153,9 +160,10 @@ class Cache:
                     again, await self._pipeline([commands[at] for at in again]), strict=True
                 ):
                     replies[at] = reply
-        except (RedisError, OSError, TimeoutError):
-            REDIS_CALLS.labels(outcome="failed").inc()
-            self._break()
+        except Exception as error:
+            if _is_away(error):
+                REDIS_CALLS.labels(outcome="failed").inc()
+                self._break()
             raise
         REDIS_CALLS.labels(outcome="answered").inc()
         return _in_order(len(calls), commands, replies)
@@ -230,6 +238,10 @@ class _Command:
     places: list[int]
     keys: list[str]
     args: list[str | bytes | int]
+
+
+def _is_away(error: BaseException) -> bool:
+    return isinstance(error, RedisError) or is_gone(error)
 
 
 def _is_missing(reply: Any) -> bool:

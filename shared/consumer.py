@@ -15,6 +15,7 @@ from shared.errors import Unavailable
 from shared.flood import FloodLimit
 from shared.log import REQUEST_ID
 from shared.settings import KafkaSettings
+from shared.transports import is_gone
 
 log = structlog.get_logger()
 
@@ -86,7 +87,7 @@ async def _started(settings: KafkaSettings, subscription: Subscription) -> Consu
             await consumer.start()
         except BaseException as error:
             await _stop(consumer, subscription)
-            if not isinstance(error, KafkaError):
+            if not (isinstance(error, KafkaError) or is_gone(error)):
                 raise
             log.warning("broker_away", topic=subscription.topic, reason=type(error).__name__)
         else:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from services.issuer.produce import produce
 from services.issuer.store import SQL
@@ -19,6 +19,7 @@ from shared.clock import Clock, monotonic
 from shared.database import Pool, Row, is_away
 from shared.metrics import OUTBOX_LAG, OUTBOX_RELAYED, RELAY_FAILURES
 from shared.settings import KafkaSettings
+from shared.transports import is_gone
 
 log = structlog.get_logger()
 
@@ -144,8 +145,10 @@ class LaneRelay:
             try:
                 async with asyncio.timeout(BROKER_SECONDS):
                     await producer.start()
-            except BaseException:
+            except BaseException as error:
                 await _stop(producer)
+                if is_gone(error):
+                    raise KafkaConnectionError from error
                 raise
             self._producer = producer
         return self._producer

@@ -1,8 +1,8 @@
 """Batches that form by themselves (DESIGN §7).
 
 While a flush is in flight (two at most), arriving items queue; when one returns, all that queued go as the next. What arrives in one
-turn of the event loop goes together. There is no timer, so an idle service adds no latency, and a busy one pays one round trip for many
-requests.
+turn of the event loop goes together. Nobody who waits for a result waits for a timer, so an idle service adds no latency, and a busy one
+pays one round trip for many requests.
 """
 
 import asyncio
@@ -53,6 +53,7 @@ class Batcher(Generic[Item, Result]):
         self._busy_keys: set[Hashable] = set()
         self._flights: set[asyncio.Task[None]] = set()
         self._called = False
+        self._last_call: asyncio.TimerHandle | None = None
         # Kept: asking for the running loop is a system call in Python 3.11.
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -63,14 +64,20 @@ class Batcher(Generic[Item, Result]):
         """
         return await self.put(item)
 
-    def put(self, item: Item) -> "asyncio.Future[Result]":
-        """Queue an item; its result comes by the future. Raises `Unavailable` when the queue is full."""
+    def put(self, item: Item, *, within_seconds: float = 0.0) -> "asyncio.Future[Result]":
+        """Queue an item; its result comes by the future. Raises `Unavailable` when the queue is full.
+
+        `within_seconds`: it may wait so long for others to go with.
+        """
         if len(self._waiting) >= self._limits.queue:
             raise Unavailable("the service is at its capacity", retry_after_seconds=1)
         self._loop = self._loop or asyncio.get_running_loop()
         future: asyncio.Future[Result] = self._loop.create_future()
         self._waiting.append((item, future))
-        self._call(self._loop)
+        if not within_seconds:
+            self._call(self._loop)
+        elif self._last_call is None:
+            self._last_call = self._loop.call_later(within_seconds, self._call_last, self._loop)
         return future
 
     async def drain(self) -> None:
@@ -85,6 +92,11 @@ class Batcher(Generic[Item, Result]):
         if not self._called and len(self._flights) < self._limits.flights:
             self._called = True
             loop.call_soon(self._take_off)
+
+    def _call_last(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._last_call = None
+        if self._waiting:
+            self._call(loop)
 
     def _take_off(self) -> None:
         self._called = False

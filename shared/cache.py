@@ -29,6 +29,8 @@ log = structlog.get_logger()
 
 BREAK_SECONDS = 1.0
 SOCKET_TIMEOUT_SECONDS = 2.0
+# What nobody waits for goes with what somebody waits for: by itself it held up the next caller by a trip.
+_POST_SECONDS = 0.002
 
 
 class CacheAway(Exception):  # noqa: N818 - states the fact
@@ -102,7 +104,8 @@ class Cache:
         if self._clock() < self._broken_until:
             return
         try:
-            self._batcher.put(Call(script, key, args)).add_done_callback(_heard)
+            call = self._batcher.put(Call(script, key, args), within_seconds=_POST_SECONDS)
+            call.add_done_callback(_heard)
         except Unavailable:
             return
 

@@ -1,21 +1,22 @@
 """The one timed outbox (DESIGN §5): rows are written in the transaction of what they tell, relays take what is due."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 import orjson
 
-from shared.bus import DELIVERIES, EVENTS, Event, encode_event
-from shared.clock import Clock, monotonic
+from shared.bus import DELIVERIES, EVENTS, LANES, Event, encode_event
 from shared.database import Connection, Pool, is_away
 from shared.sql_blocks import SqlBlocks
 
 SQL = SqlBlocks(Path(__file__).parent / "sql" / "outbox.sql")
 WAKE_CHANNEL = "magiclink_outbox"
-_WAKE_PAUSE_SECONDS = 0.01
+EVENTS_LANE = "events"
+RELAY_LANES = (*LANES, EVENTS_LANE)
+_GATHER_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class OutboxRow:
 
 def lifecycle_row(event: Event, user_id: object, headers: dict[str, str]) -> OutboxRow:
     """An event for product services."""
-    return OutboxRow("events", EVENTS, str(user_id), encode_event(event), None, headers)
+    return OutboxRow(EVENTS_LANE, EVENTS, str(user_id), encode_event(event), None, headers)
 
 
 def delivery_row(
@@ -56,24 +57,29 @@ async def append(connection: Connection, rows: list[OutboxRow]) -> None:
         )
 
 
-class OutboxBell:
-    """Wakes the relays after a commit, outside the transaction, at most every 10 ms a process; those `nearby` at once.
+Wake = Callable[[Iterable[str]], object]
 
-    A lost ring is harmless: relays also poll. NOTIFY inside the transaction would serialize all commits on one lock.
+
+class OutboxBell:
+    """Wakes the relays of some lanes after a commit, outside the transaction.
+
+    Those of this process (`nearby`) at once and no others; where there are none, those of all by NOTIFY, 20 ms later for all rings until then. A lost ring is
+    harmless: relays also poll. NOTIFY inside the transaction would serialize all commits on one lock.
     """
 
-    def __init__(self, pool: Pool, clock: Clock = monotonic) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._clock = clock
         self._ringing: asyncio.Task[None] | None = None
-        self._wanted = False
-        self.nearby: list[Callable[[], object]] = []
+        self._wanted: set[str] = set()
+        self.nearby: Wake | None = None
 
-    def ring(self) -> None:
-        """Wake the relays soon; returns at once."""
-        for wake in self.nearby:
-            wake()
-        self._wanted = True
+    def ring(self, *lanes: str) -> None:
+        """Wake the relays of these lanes soon, of all if none is named; returns at once."""
+        wanted = lanes or RELAY_LANES
+        if self.nearby is not None:
+            self.nearby(wanted)
+            return
+        self._wanted.update(wanted)
         if self._ringing is None or self._ringing.done():
             self._ringing = asyncio.create_task(self._ring(), name="outbox-bell")
 
@@ -83,11 +89,11 @@ class OutboxBell:
 
     async def _ring(self) -> None:
         while self._wanted:
-            self._wanted = False
-            started = self._clock()
+            # First, not last: whoever rang has a caller to answer, and a notification takes as long as a small commit.
+            await asyncio.sleep(_GATHER_SECONDS)
+            lanes, self._wanted = self._wanted, set()
             try:
-                await self._pool.execute("SELECT pg_notify($1, '')", WAKE_CHANNEL)
+                await self._pool.execute("SELECT pg_notify($1, $2)", WAKE_CHANNEL, ",".join(sorted(lanes)))
             except Exception as error:
                 if not is_away(error):
                     raise
-            await asyncio.sleep(max(0.0, _WAKE_PAUSE_SECONDS - (self._clock() - started)))

@@ -22,7 +22,7 @@ from shared.database import Connection, run_batch
 from shared.errors import IdempotencyConflict, Invalid, RateLimited, Refusal, Unavailable
 from shared.keys import KeyRing
 from shared.metrics import LINKS_ISSUED
-from shared.outbox import OutboxBell
+from shared.outbox import EVENTS_LANE, OutboxBell
 
 # An order of more links than these flies alone: 128 orders of 10,000 in one transaction would all run into the statement's time
 # limit, and the logins among them too.
@@ -67,7 +67,7 @@ class Issue:
             fresh = await self._claim(connection, orders)
             receipts = await self._make(connection, fresh)
         if fresh:
-            self._bell.ring()
+            self._bell.ring(*_lanes(fresh))
         answered = [order for order in orders if id(order) not in receipts]
         if answered:
             receipts |= await self._replay(answered)
@@ -202,3 +202,9 @@ def _count_issued(orders: list[Order], made: list[list[NewLink | Refusal]]) -> N
 
 def _answer(order: Order) -> Answer:
     return Answer.of([item.link_id if isinstance(item, Draft) else item for item in order.items])
+
+
+def _lanes(orders: list[Order]) -> set[str]:
+    """Return the lanes that these orders may have written to: every link has its event, and some a message."""
+    drafts = [item for order in orders for item in order.items if isinstance(item, Draft)]
+    return {EVENTS_LANE} | {draft.lane for draft in drafts if draft.request.channel != "none"}

@@ -1,5 +1,7 @@
 """Wires the issuer: HTTP, Kafka intake, relay and sweeper. The only place where its parts meet."""
 
+from collections.abc import Iterable
+
 from services.issuer.housekeeping import SQL as HOUSEKEEPING_SQL
 from services.issuer.intake import Intake
 from services.issuer.issue import Issue
@@ -20,7 +22,7 @@ from services.issuer.wakeup import listen_for_bell
 from services.issuer.webhooks import SQL as WEBHOOKS_SQL
 from shared.api_keys import SQL as API_KEYS_SQL
 from shared.api_keys import ApiKeys
-from shared.bus import INTAKE_GROUP, LANES, LINK_REQUESTS, RENEWAL_GROUP, RENEWALS, ping_broker
+from shared.bus import INTAKE_GROUP, LINK_REQUESTS, RENEWAL_GROUP, RENEWALS, ping_broker
 from shared.changes import forget_on_change
 from shared.consumer import Subscription, consume_batches
 from shared.database import Pool
@@ -29,8 +31,8 @@ from shared.flood import FloodLimit
 from shared.http.edge import make_edge
 from shared.http.ops import Check, Health
 from shared.lifecycle import Service, run_service
+from shared.outbox import RELAY_LANES, OutboxBell
 from shared.outbox import SQL as OUTBOX_SQL
-from shared.outbox import OutboxBell
 from shared.settings import load_settings
 from shared.stores import open_stores
 
@@ -97,15 +99,15 @@ async def start(service: Service, settings: IssuerSettings) -> None:
 
 def start_relays(service: Service, settings: IssuerSettings, pool: Pool, bell: OutboxBell) -> None:
     """Start one relay a lane, woken by this process and by others."""
-    relays = [LaneRelay(lane, pool, settings) for lane in (*LANES, "events")]
-    for relay in relays:
-        service.run_task(relay.run(), f"relay-{relay.lane}")
+    relays = {lane: LaneRelay(lane, pool, settings) for lane in RELAY_LANES}
+    for lane, relay in relays.items():
+        service.run_task(relay.run(), f"relay-{lane}")
 
-    def wake() -> None:
-        for relay in relays:
-            relay.wake()
+    def wake(lanes: Iterable[str]) -> None:
+        for lane in lanes:
+            relays[lane].wake()
 
-    bell.nearby.append(wake)
+    bell.nearby = wake
     direct_url = (settings.database_direct_url or settings.database_url).get_secret_value()
     service.run_task(listen_for_bell(direct_url, wake), "listen-for-bell")
 

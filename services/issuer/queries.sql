@@ -166,7 +166,8 @@ FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::float8[]) AS ro
 
 -- name: take_due
 -- Taken and deleted at once; the relay commits when the broker has acknowledged, and until then nobody else sees them. $3 spares it
--- the deleted rows that lie before the living in the index.
+-- the deleted rows that lie before the living in the index. The last row has no topic: it says in how many seconds the next one is due
+-- (none: null; less than 0: somebody else has it), unless these fill the batch.
 WITH due AS (
     SELECT id
     FROM magiclink.outbox
@@ -174,14 +175,19 @@ WITH due AS (
     ORDER BY due_at, id
     LIMIT $2
     FOR UPDATE SKIP LOCKED
+), taken AS (
+    DELETE FROM magiclink.outbox o
+    USING due
+    WHERE o.id = due.id
+    RETURNING o.topic, o.key, o.value, o.headers, o.due_at
 )
-DELETE FROM magiclink.outbox o
-USING due
-WHERE o.id = due.id
-RETURNING o.topic, o.key, o.value, o.headers, o.due_at, now() AS taken_at
-
--- name: seconds_to_next
-SELECT extract(epoch FROM min(due_at) - now())::float8 FROM magiclink.outbox WHERE lane = $1 AND due_at > $2
+SELECT topic, key, value, headers, due_at, now() AS taken_at, NULL::float8 AS seconds_to_next FROM taken
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, now(), (
+    SELECT extract(epoch FROM min(due_at) - now())::float8
+    FROM magiclink.outbox
+    WHERE lane = $1 AND due_at > $3 AND id NOT IN (SELECT id FROM due) AND (SELECT count(*) FROM due) < $2
+)
 
 -- name: requeue_late
 -- Messages that outlived their lease. An e-mail goes out again under its Message-ID; an SMS or WhatsApp message that was being

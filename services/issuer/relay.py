@@ -18,6 +18,7 @@ from shared.bus import make_producer
 from shared.clock import Clock, monotonic
 from shared.database import Pool, Row, is_away
 from shared.metrics import OUTBOX_LAG, OUTBOX_RELAYED, RELAY_FAILURES
+from shared.outbox import EVENTS_LANE
 from shared.settings import KafkaSettings
 from shared.transports import is_gone
 
@@ -34,6 +35,8 @@ _FAILURE_PAUSE_SECONDS = 0.5
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 # A row may come to light so much later than it is due, which is when its transaction began.
 _LATE_COMMIT = timedelta(seconds=5)
+# Nobody waits for an event at a screen: what the next moments bring comes along, in one transaction.
+_GATHER_SECONDS = {EVENTS_LANE: 0.02}
 # Rows that are due but locked are on their way with another replica.
 _LOCKED_PAUSE_SECONDS = 0.05
 
@@ -94,6 +97,7 @@ class LaneRelay:
                     await self._failed("database", error)
                     pause_seconds = _FAILURE_PAUSE_SECONDS
                 await self._rest(pause_seconds)
+                await asyncio.sleep(_GATHER_SECONDS.get(self.lane, 0.0))
         finally:
             await self._drop_producer()
 
@@ -102,15 +106,15 @@ class LaneRelay:
         producer = await self._connected_producer()
         self._woken.clear()
         start = self._horizon.start()
-        taken = await self._relay_batch(producer, start)
+        taken, seconds = await self._relay_batch(producer, start)
         if taken == BATCH_ROWS:
             await self._relay_backlog(producer)
-        seconds = await self._pool.fetchval(SQL.seconds_to_next, self.lane, start)
+            return 0.0
         if seconds is None:
             return POLL_SECONDS
         if seconds <= 0:
             return _LOCKED_PAUSE_SECONDS if taken == 0 else 0.0
-        return min(float(seconds), POLL_SECONDS)
+        return min(seconds, POLL_SECONDS)
 
     async def _relay_backlog(self, producer: AIOKafkaProducer) -> None:
         try:
@@ -121,12 +125,13 @@ class LaneRelay:
             raise failures.exceptions[0] from None
 
     async def _relay_while_full(self, producer: AIOKafkaProducer) -> None:
-        while await self._relay_batch(producer, self._horizon.start()) == BATCH_ROWS:
+        while (await self._relay_batch(producer, self._horizon.start()))[0] == BATCH_ROWS:
             pass
 
-    async def _relay_batch(self, producer: AIOKafkaProducer, start: datetime) -> int:
+    async def _relay_batch(self, producer: AIOKafkaProducer, start: datetime) -> tuple[int, float | None]:
+        """Relay what is due; return how many rows that was, and the seconds until the next one is."""
         async with self._pool.acquire() as connection, connection.transaction():
-            rows = await connection.fetch(SQL.take_due, self.lane, BATCH_ROWS, start)
+            *rows, last = await connection.fetch(SQL.take_due, self.lane, BATCH_ROWS, start)
             if rows:
                 async with asyncio.timeout(PRODUCE_SECONDS):
                     await produce(producer, rows)
@@ -136,7 +141,7 @@ class LaneRelay:
             # The latest row speaks for its batch: each by itself was a tenth of the relay's time.
             late = rows[0]["taken_at"] - min(row["due_at"] for row in rows)
             self._lag.observe(max(0.0, late.total_seconds()))
-        return len(rows)
+        return len(rows), last["seconds_to_next"]
 
     async def _connected_producer(self) -> AIOKafkaProducer:
         """Return a producer whose broker answers: rows must not be held locked for one that does not."""

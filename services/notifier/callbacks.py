@@ -19,7 +19,7 @@ from shared.database import Connection, Pool
 from shared.errors import FieldProblem, Forbidden, Invalid, Malformed
 from shared.http.routes import SMALL_BODY_BYTES, Call, Described, Public, Route, read_body
 from shared.messages import MessageFacts, Told, message_row
-from shared.outbox import OutboxBell
+from shared.outbox import EVENTS_LANE, OutboxBell
 
 log = structlog.get_logger()
 
@@ -92,7 +92,7 @@ class TwilioCallbacks:
                     )
                 ],
             )
-        self.bell.ring()
+        self.bell.ring(EVENTS_LANE)
         log.info("delivery_reported", message_id=str(row["id"]), status=status)
 
     async def _life(self, connection: Connection, message_id: UUID) -> list[LifeOf]:

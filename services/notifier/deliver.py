@@ -214,9 +214,10 @@ class Deliver:
             held = await finish_attempts(connection, [e.finished for e in ended])
             ours = [e for e in ended if e.finished.claimed.facts.message_id in held]
             await begin_lives(connection, _lives(ours))
-            await outbox.append(connection, [row for e in ours for row in _rows(e)])
-        if ours:
-            self._bell.ring()
+            rows = [row for e in ours for row in _rows(e)]
+            await outbox.append(connection, rows)
+        if rows:
+            self._bell.ring(*{row.lane for row in rows})
         for late in (e.finished.claimed for e in ended if e not in ours):
             log.warning("lease_lost", message_id=str(late.facts.message_id), attempt=late.attempt)
         return [None] * len(ended)

@@ -15,7 +15,7 @@ import structlog
 from shared.batching import Batcher
 from shared.database import is_away, is_lost, run_batch
 from shared.errors import Unavailable
-from shared.outbox import OutboxBell
+from shared.outbox import EVENTS_LANE, OutboxBell
 from shared.tokens import LinkRef
 
 log = structlog.get_logger()
@@ -105,7 +105,7 @@ class Transition(Generic[AttemptT, VerdictT]):
         won = await self._statements.commit(attempts)
         verdicts.update(won)
         if won:
-            self._bell.ring()
+            self._bell.ring(EVENTS_LANE)
 
     async def _look_for_the_rest(
         self, attempts: list[AttemptT], verdicts: dict[UUID, VerdictT | None]
@@ -128,7 +128,7 @@ class Transition(Generic[AttemptT, VerdictT]):
                 for pause_seconds in RESOLVE_PAUSES_SECONDS:
                     await asyncio.sleep(pause_seconds)
                     if await self._resolve_once(attempts, verdicts):
-                        self._bell.ring()  # also for what the lost statement wrote
+                        self._bell.ring(EVENTS_LANE)  # also for what the lost statement wrote
                         return
         except TimeoutError:
             return

@@ -329,3 +329,22 @@ async def test_large_orders_are_committed_one_by_one_and_never_with_a_login(
     assert [links for links in together if links >= 100] == [100] * 8
     assert sum(links for links in together if links < 100) == 8
     await bell.close()
+
+
+@pytest.mark.parametrize("channel", ["none", "email"])
+@pytest.mark.parametrize("lane", ["interactive", "bulk"])
+async def test_the_relays_of_just_those_lanes_are_woken_that_were_written_to(
+    issuer_pool: Pool, cache: Cache, seeds: Seeds, owner: asyncpg.Connection, channel: str, lane: str
+) -> None:
+    bell, rung = OutboxBell(issuer_pool), list[set[str]]()
+    bell.nearby = lambda lanes: rung.append({*lanes})
+    issue = Issue(IssuerStore(issuer_pool, 60), RINGS["issuer"], bell, TextLimits(cache))
+    app = await Apps(issuer_pool, SQL, allow_http=True).get((await seeds.app()).id)
+    request = LinkRequest.model_validate({"email": "a@example.com", "channel": channel})
+    await issue.one(Order(app.id, [draft_link(app, request, lane)], None, "api"))
+    written = await owner.fetch(
+        "SELECT DISTINCT lane FROM magiclink.outbox JOIN magiclink.users u ON key = u.id::text WHERE u.app_id = $1",
+        app.id,
+    )
+    assert rung == [{row["lane"] for row in written}]
+    assert len(written) == (1 if channel == "none" else 2)

@@ -15,7 +15,7 @@ from services.issuer.relay import LaneRelay
 from services.issuer.wakeup import listen_for_bell
 from shared import outbox
 from shared.database import Pool
-from shared.outbox import OutboxBell, OutboxRow
+from shared.outbox import RELAY_LANES, WAKE_CHANNEL, OutboxBell, OutboxRow
 from shared.settings import KafkaSettings
 from tests.backends import Kafka, new_topic
 
@@ -140,17 +140,22 @@ async def test_a_lane_with_a_broken_neighbour_goes_on(issuer_pool: Pool, topics:
         assert await take(consumer, 1) == [b"0"]
 
 
-async def test_the_bell_of_another_process_wakes_the_relay_before_its_poll(
+async def test_the_bell_of_another_process_wakes_the_relays_of_its_lanes_before_their_poll(
     issuer_pool: Pool, database_server: Postgres, topics: Kafka
 ) -> None:
-    woken = asyncio.Event()
-    task = asyncio.create_task(listen_for_bell(database_server.url("issuer", "magiclink"), woken.set))
-    await asyncio.wait_for(woken.wait(), 5)  # once when it begins to listen
+    woken: asyncio.Queue[set[str]] = asyncio.Queue()
+    task = asyncio.create_task(
+        listen_for_bell(database_server.url("issuer", "magiclink"), lambda lanes: woken.put_nowait({*lanes}))
+    )
+    assert await asyncio.wait_for(woken.get(), 5) == {*RELAY_LANES}  # once when it begins to listen
     bell = OutboxBell(issuer_pool)
-    for _ in range(3):
-        woken.clear()
-        bell.ring()
-        await asyncio.wait_for(woken.wait(), 0.9)  # the poll comes after a second
+    for lanes in (("events",), ("bulk", "interactive"), ()):
+        bell.ring(*lanes)
+        # The poll comes after a second.
+        assert await asyncio.wait_for(woken.get(), 0.9) == {*(lanes or RELAY_LANES)}
+    for payload in ("", "of another release"):
+        await issuer_pool.execute("SELECT pg_notify($1, $2)", WAKE_CHANNEL, payload)
+        assert await asyncio.wait_for(woken.get(), 0.9) == {*RELAY_LANES}
     task.cancel()
     await asyncio.wait([task])
     await bell.close()

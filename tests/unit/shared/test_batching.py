@@ -216,3 +216,38 @@ async def test_a_drain_waits_for_what_flies_and_for_what_queues() -> None:
 async def test_an_idle_batcher_drains_at_once() -> None:
     batcher: Batcher[str, str] = Batcher("t", Flushes())
     await batcher.drain()
+
+
+async def test_what_may_wait_goes_with_the_next_flight() -> None:
+    flushes = Flushes()
+    batcher: Batcher[str, str] = Batcher("t", flushes)
+    patient = batcher.put("patient", within_seconds=30)
+    await settle()
+    assert flushes.batches == []
+    await submit_apart(batcher, "a")
+    assert flushes.batches == [["patient", "a"]]
+    flushes.let_go(0)
+    assert await patient == "PATIENT"
+
+
+async def test_what_may_wait_goes_alone_when_nobody_comes_in_time() -> None:
+    flushes = Flushes()
+    batcher: Batcher[str, str] = Batcher("t", flushes)
+    for _ in range(2):  # the timer starts anew
+        patient = [batcher.put(item, within_seconds=0.01) for item in ("a", "b")]
+        await asyncio.sleep(0.05)
+        assert flushes.batches[-1] == ["a", "b"]
+        flushes.let_go(len(flushes.batches) - 1)
+        assert await asyncio.gather(*patient) == ["A", "B"]
+    assert len(flushes.batches) == 2
+
+
+async def test_what_may_wait_is_flushed_by_a_drain() -> None:
+    flushes = Flushes()
+    batcher: Batcher[str, str] = Batcher("t", flushes)
+    patient = batcher.put("a", within_seconds=30)
+    draining = asyncio.create_task(batcher.drain())
+    await settle()
+    flushes.let_go(0)
+    await draining
+    assert await patient == "A"

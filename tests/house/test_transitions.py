@@ -73,7 +73,7 @@ _WRITES = re.compile(
 )
 _RUNS = frozenset({"fetch", "fetchrow", "fetchval", "execute", "executemany", "cursor", "prepare"})
 # Said without a block: they read no table and write none.
-_INLINE = frozenset({"SELECT 1", "SELECT pg_notify($1, '')"})
+_INLINE = frozenset({"SELECT 1", "SELECT pg_notify($1, $2)"})
 
 
 @cache

@@ -12,9 +12,11 @@ from typing import Any
 import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
 from cloudevents.core.v1.event import CloudEvent
 
 from shared.settings import KafkaSettings
+from shared.transports import is_gone
 
 LINK_REQUESTS = "magiclink.link-requests"
 DELIVERIES: Mapping[str, str] = {
@@ -189,6 +191,11 @@ def make_producer(settings: KafkaSettings) -> AIOKafkaProducer:
         request_timeout_ms=5_000,
         metadata_max_age_ms=30_000,
     )
+
+
+def is_broker_away(error: BaseException) -> bool:
+    """Say whether the broker does not answer, or not in time, by what a call to it raised."""
+    return isinstance(error, KafkaError) or is_gone(error)
 
 
 async def ping_broker(settings: KafkaSettings) -> None:

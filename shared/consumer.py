@@ -9,13 +9,12 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from shared.bus import connection_options
+from shared.bus import connection_options, is_broker_away
 from shared.database import is_away
 from shared.errors import Unavailable
 from shared.flood import FloodLimit
 from shared.log import REQUEST_ID
 from shared.settings import KafkaSettings
-from shared.transports import is_gone
 
 log = structlog.get_logger()
 
@@ -87,7 +86,7 @@ async def _started(settings: KafkaSettings, subscription: Subscription) -> Consu
             await consumer.start()
         except BaseException as error:
             await _stop(consumer, subscription)
-            if not (isinstance(error, KafkaError) or is_gone(error)):
+            if not is_broker_away(error):
                 raise
             log.warning("broker_away", topic=subscription.topic, reason=type(error).__name__)
         else:

@@ -9,14 +9,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
-from aiokafka.errors import KafkaError
 
 from services.issuer.housekeeping import Housekeeping, Keeping, Kept
 from services.issuer.lag import LaneLag
 from services.issuer.new_links import SOURCE
 from services.issuer.store import SQL
 from shared import outbox
-from shared.bus import LANES
+from shared.bus import LANES, is_broker_away
 from shared.database import Pool, is_away
 from shared.messages import MessageFacts, Queueing, queued_row
 from shared.metrics import SWEPT
@@ -105,7 +104,9 @@ class Sweeper:
         try:
             async with asyncio.timeout(_LAG_SECONDS):
                 return await self._lag.has_read_past(lane, oldest)
-        except (KafkaError, TimeoutError) as error:
+        except Exception as error:
+            if not is_broker_away(error):
+                raise
             log.warning("lag_unknown", lane=lane, reason=type(error).__name__)
             return False
 

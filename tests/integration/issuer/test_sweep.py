@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 import pytest
+from aiokafka.errors import NodeNotReadyError
 
 from services.issuer.housekeeping import Keeping
 from services.issuer.lag import LaneLag
@@ -102,6 +103,22 @@ async def test_a_lane_whose_consumers_are_behind_is_left_alone_but_for_what_was_
     assert await sweeper(issuer_pool, has_read=False).requeue_late() == 1
     assert (await state(owner, queued))[1] == 0
     assert (await state(owner, sending))[1] == 1
+
+
+@pytest.mark.parametrize(
+    "failure", [NodeNotReadyError(), TimeoutError(), RuntimeError("… closed=True …; the handler is closed")]
+)
+async def test_a_broker_that_does_not_tell_the_lag_stops_nothing(
+    issuer_pool: Pool, seeds: Seeds, owner: asyncpg.Connection, failure: Exception
+) -> None:
+    class Silent(StubLag):
+        async def has_read_past(self, lane: str, moment: datetime) -> bool:
+            raise failure
+
+    queued, sending = await message(seeds, "queued"), await message(seeds, "sending")
+    sweeper = Sweeper(issuer_pool, Silent(has_read=True), OutboxBell(issuer_pool), RULES)
+    assert await sweeper.requeue_late() == 1
+    assert ((await state(owner, queued))[1], (await state(owner, sending))[1]) == (0, 1)
 
 
 async def test_messages_that_still_stand_in_the_outbox_are_not_queued_twice(

@@ -8,7 +8,8 @@ from bench.row import Effort
 FIRST_PER_CONNECTION = 200
 MANY_PER_SECOND = 40_000
 _SINGLE_LEAST = 2_000
-_MARGIN = 1.5
+# Rounds differ: one of a row's first may be half as fast as the next.
+_MARGIN = 2.5
 
 
 @dataclass(slots=True)

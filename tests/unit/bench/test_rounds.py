@@ -82,6 +82,6 @@ def test_an_unknown_row_is_refused_with_the_known_ones() -> None:
 def test_a_supply_learns_from_the_fastest_rate_and_keeps_a_margin() -> None:
     supply = Supply(10_000)
     assert supply.wanted(Effort(6, 0)) == 61_000
-    supply.learn(4_000)
-    supply.learn(3_000)
-    assert supply.wanted(Effort(6, 0)) == 37_000
+    supply.learn(2_000)
+    supply.learn(1_000)
+    assert supply.wanted(Effort(6, 0)) == 31_000

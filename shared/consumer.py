@@ -100,7 +100,9 @@ async def _stop(consumer: Consumer, subscription: Subscription) -> None:
     try:
         async with asyncio.timeout(_STOP_SECONDS):
             await consumer.stop()
-    except (TimeoutError, KafkaError) as error:
+    except Exception as error:
+        if not is_broker_away(error):
+            raise
         log.warning("consumer_stop_failed", topic=subscription.topic, reason=type(error).__name__)
 
 

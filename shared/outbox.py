@@ -63,8 +63,8 @@ Wake = Callable[[Iterable[str]], object]
 class OutboxBell:
     """Wakes the relays of some lanes after a commit, outside the transaction.
 
-    Those of this process (`nearby`) at once and no others; where there are none, those of all by NOTIFY, 20 ms later for all rings until then. A lost ring is
-    harmless: relays also poll. NOTIFY inside the transaction would serialize all commits on one lock.
+    Those of this process (`nearby`) at once and no others; where there are none, those of all by NOTIFY, 20 ms later for all rings
+    until then. A lost ring is harmless: relays also poll. NOTIFY inside the transaction would serialize all commits on one lock.
     """
 
     def __init__(self, pool: Pool) -> None:

@@ -166,8 +166,8 @@ FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::float8[]) AS ro
 
 -- name: take_due
 -- Taken and deleted at once; the relay commits when the broker has acknowledged, and until then nobody else sees them. $3 spares it
--- the deleted rows that lie before the living in the index. The last row has no topic: it says in how many seconds the next one is due
--- (none: null; less than 0: somebody else has it), unless these fill the batch.
+-- the deleted rows that lie before the living in the index. The last row has no topic: it says when these were taken and in how many
+-- seconds the next one is due (none: null; less than 0: somebody else has it), unless these fill the batch.
 WITH due AS (
     SELECT id
     FROM magiclink.outbox
@@ -181,7 +181,7 @@ WITH due AS (
     WHERE o.id = due.id
     RETURNING o.topic, o.key, o.value, o.headers, o.due_at
 )
-SELECT topic, key, value, headers, due_at, now() AS taken_at, NULL::float8 AS seconds_to_next FROM taken
+SELECT topic, key, value, headers, due_at, NULL::timestamptz AS taken_at, NULL::float8 AS seconds_to_next FROM taken
 UNION ALL
 SELECT NULL, NULL, NULL, NULL, NULL, now(), (
     SELECT extract(epoch FROM min(due_at) - now())::float8

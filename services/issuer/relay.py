@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from services.issuer.produce import produce
 from services.issuer.store import SQL
-from shared.bus import make_producer
+from shared.bus import is_broker_away, make_producer
 from shared.clock import Clock, monotonic
 from shared.database import Pool, Row, is_away
 from shared.metrics import OUTBOX_LAG, OUTBOX_RELAYED, RELAY_FAILURES
@@ -139,7 +139,7 @@ class LaneRelay:
         self._relayed.inc(len(rows))
         if rows:
             # The latest row speaks for its batch: each by itself was a tenth of the relay's time.
-            late = rows[0]["taken_at"] - min(row["due_at"] for row in rows)
+            late = last["taken_at"] - min(row["due_at"] for row in rows)
             self._lag.observe(max(0.0, late.total_seconds()))
         return len(rows), last["seconds_to_next"]
 
@@ -182,5 +182,7 @@ async def _stop(producer: AIOKafkaProducer) -> None:
     try:
         async with asyncio.timeout(BROKER_SECONDS):
             await producer.stop()
-    except (KafkaError, TimeoutError) as error:
+    except Exception as error:
+        if not is_broker_away(error):
+            raise
         log.debug("producer_stop_failed", reason=type(error).__name__)

@@ -5,19 +5,18 @@ import asyncio
 import shlex
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.charts import charts
-from bench.machine import machine, versions
-from bench.page import page, table
-from bench.results import MeasuredRow, Results, missed, read_results, write_results
+from bench.page import table
+from bench.published import Published, publish, results_path
+from bench.results import MeasuredRow, missed, read_results
 from bench.row import Effort
-from bench.run import ORDER, Ran, row_modules, run_modules
+from bench.run import Keep, Ran, row_modules, run_modules
 from bench.servers import ROOT, use_servers
 
 DOCS = ROOT / "docs"
-RESULTS = "results.json"
 EXIT_MISSED = 3
 SMOKE = Effort(1.0, 300, smoke=True)
 COUNT = 50_000
@@ -30,43 +29,29 @@ def main() -> int:
         for name, module in row_modules(asked.rows).items():
             print(f"{name:10} {(module.__doc__ or '').partition(chr(10))[0]}")
         return 0
-    folder: Path = asked.out / "benchmarks"
     if asked.from_results:
-        results = read_results(folder / RESULTS)
+        results = read_results(results_path(asked.out))
         publish(results, asked.out)
         return _close(list(results.rows.values()))
     use_servers(embedded=asked.smoke and asked.embedded)
-    measured = asyncio.run(_measure(asked))
+    # A smoke run keeps nothing: its figures mean nothing.
+    keep = _forget if asked.smoke else Published(asked.out, anew=not asked.rows).add
+    measured = asyncio.run(_measure(asked, keep))
     print()
     print(table(measured))
-    if asked.smoke:
-        return 0  # a second says nothing of a speed
-    results = Results(machine(), versions(), {row.name: row for row in measured})
-    if (folder / RESULTS).exists() and asked.rows:
-        results = read_results(folder / RESULTS).merge(results, ORDER)
-    write_results(folder / RESULTS, results)
-    publish(results, asked.out)
-    return _close(measured)
+    return 0 if asked.smoke else _close(measured)
 
 
-def publish(results: Results, out: Path) -> None:
-    """Write the page, and the charts beside it, anew."""
-    folder = out / "benchmarks"
-    folder.mkdir(parents=True, exist_ok=True)
-    drawn = charts(results)
-    for stale in folder.glob("*.svg"):
-        stale.unlink()
-    for name, chart in drawn.items():
-        (folder / name).write_bytes(chart)
-    (out / "benchmarks.md").write_text(page(results, list(drawn)), encoding="utf-8")
+def _forget(_: Sequence[MeasuredRow]) -> None:
+    """Keep nothing."""
 
 
-async def _measure(asked: argparse.Namespace) -> list[MeasuredRow]:
+async def _measure(asked: argparse.Namespace, keep: Keep) -> list[MeasuredRow]:
     effort = SMOKE if asked.smoke else Effort(asked.seconds, COUNT)
     command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
     ran = Ran(datetime.now(UTC).date().isoformat(), command, 1 if asked.smoke else asked.rounds, effort)
     with tempfile.TemporaryDirectory(prefix="magiclink-bench-") as data:
-        return await run_modules(row_modules(asked.rows), Path(data), ran)
+        return await run_modules(row_modules(asked.rows), Path(data), ran, keep)
 
 
 def _close(rows: list[MeasuredRow]) -> int:

@@ -2,7 +2,7 @@
 
 import importlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -42,14 +42,24 @@ def row_modules(names: Iterable[str] = ()) -> dict[str, ModuleType]:
     }
 
 
-async def run_modules(modules: Mapping[str, ModuleType], folder: Path, ran: Ran) -> list[MeasuredRow]:
-    """Measure every row of these modules. A smoke run shares a cluster among those that want the same."""
+Keep = Callable[[Sequence[MeasuredRow]], None]
+
+
+async def run_modules(
+    modules: Mapping[str, ModuleType], folder: Path, ran: Ran, keep: Keep = lambda _: None
+) -> list[MeasuredRow]:
+    """Measure every row of these modules. A smoke run shares a cluster among those that want the same.
+
+    `keep` gets the rows of each module when it is done: an hour later another one may fail.
+    """
     found: list[MeasuredRow] = []
     for number, group in enumerate(groups_of(modules, share=ran.effort.smoke)):
         plan = plan_of(modules[group[0]])
         async with open_house(folder / str(number), plan) as house:
             for name in group:
-                found += await _run_module(name, modules[name], house, ran)
+                rows = await _run_module(name, modules[name], house, ran)
+                keep(rows)
+                found += rows
     return found
 
 

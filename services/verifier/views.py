@@ -21,6 +21,7 @@ from services.verifier.wording import Wordings, Words
 from shared.asker import device_words, ip_words
 from shared.database import Row
 from shared.errors import Refusal
+from shared.http.answers import Answer
 from shared.http.problems import refusal_headers, status_of
 from shared.recipients import mask
 
@@ -118,7 +119,7 @@ class Views:
         headers = page_headers(
             words.tag, face.brand.colour, row["redirect_url"] or "", scripted=form == "auto"
         )
-        return web.Response(body=self._skeleton(face).filled(values), headers=headers)
+        return Answer(body=self._skeleton(face).filled(values), headers=headers)
 
     def _skeleton_of(self, face: Face) -> Skeleton:
         return Skeleton(self.confirm_text(face, _SLOTS), Slots._fields)
@@ -158,7 +159,7 @@ class Views:
         """The page of a refusal for which nothing was looked up: those of storms, which differ by language and by how long to wait."""
         words, name = self._words(request, None), _name_of(refusal, None)
         body = self._refusal(words.tag, name, _refusal_text(words, name, refusal))
-        return _refusing(refusal, web.Response(body=body, headers=page_headers(words.tag, None)))
+        return _refusing(refusal, Answer(body=body, headers=page_headers(words.tag, None)))
 
     def _refusal_of(self, tag: str, name: str, text: str) -> bytes:
         look = _LOOKS[name]
@@ -195,7 +196,7 @@ class Views:
     def _notice(self, words: Words, row: Row, name: str, context: Mapping[str, Any]) -> web.Response:
         brand = _brand(row)
         body = self._notice_text(words, brand, name, context).encode()
-        return web.Response(body=body, headers=page_headers(words.tag, brand.colour))
+        return Answer(body=body, headers=page_headers(words.tag, brand.colour))
 
     def _notice_text(self, words: Words, brand: Brand, name: str, context: Mapping[str, Any]) -> str:
         heading = words.text(f"{name}.heading")

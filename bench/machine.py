@@ -5,6 +5,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -45,7 +46,8 @@ def versions() -> dict[str, str]:
     """Return the versions of servers, load generator, Python and the libraries that the figures hang on."""
     kafka = sorted(find_jars().glob("kafka_2.13-*.jar")) if wants_apache_kafka() else []
     return {
-        "Python": platform.python_version(),
+        # Where it stands tells who built it, and how: see bench/README.md.
+        "Python": f"{platform.python_version()}, {Path(sys.executable).resolve()}",
         "PostgreSQL": _said(str(find_binaries() / "postgres"), "--version"),
         "Redis": _said(str(find_server()), "--version"),
         "Kafka": kafka[-1].stem.removeprefix("kafka_2.13-") if kafka else "embedded",

@@ -3,7 +3,7 @@
     python -m bench.references.smtp sink --port 8080 --smtp-port 2525
     python -m bench.references.smtp loop --smtp-port 2525 --connections 8 --count 10000 --message FILE
 
-The sink answers as RFC 5321 wants it, offers no pipelining, and keeps nothing but counts and the last message: aiosmtpd
+The sink answers as RFC 5321 wants it, takes several commands at once (RFC 2920), and keeps nothing but counts and the last message: aiosmtpd
 works longer on a message than the notifier may, and would be what is measured. On `--port` it tells what it took:
 `/taken` gives `{count, first_at, last_at}`, `/last` the last message, `/wait?count=N` answers when N were taken. Times are
 CLOCK_MONOTONIC's, which all processes of a machine share.
@@ -24,7 +24,7 @@ from aiohttp import web
 
 HOST = "127.0.0.1"
 _GREETING = b"220 sink.example ESMTP\r\n"
-_EXTENSIONS = b"250-sink.example\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE 10485760\r\n"
+_EXTENSIONS = b"250-sink.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE 10485760\r\n"
 _END = b"\r\n.\r\n"
 
 

@@ -13,7 +13,7 @@ MOST_SECONDS = 300
 NOTE = (
     "Up to 10,000 messages wait on the topic while the notifier is stopped; it is started, and the time is that from the first e-mail accepted "
     "to the last. It sends over 8 connections, its default. The raw loop sends the same message as often, over as many connections, and "
-    "does nothing else. The mail server is bench/references/smtp.py, a process of its own."
+    "does nothing else, one command after the other, as aiosmtplib does. The mail server, which takes several at once (RFC 2920), is bench/references/smtp.py, a process of its own."
 )
 
 

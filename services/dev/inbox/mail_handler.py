@@ -65,7 +65,19 @@ class MailHandler:
         self._now = now
         self._struck: WeakKeyDictionary[Envelope, dict[str, Struck]] = WeakKeyDictionary()
 
-    async def handle_RCPT(  # noqa: N802 - the signature is aiosmtpd's
+    async def handle_EHLO(  # noqa: N802 - the signatures are aiosmtpd's
+        self,
+        server: SMTP,  # noqa: ARG002
+        session: Session,
+        envelope: Envelope,  # noqa: ARG002
+        hostname: str,
+        responses: list[str],
+    ) -> list[str]:
+        session.host_name = hostname
+        # aiosmtpd reads commands one by one, however they come, and does not say so (RFC 2920).
+        return [responses[0], "250-PIPELINING", *responses[1:]]
+
+    async def handle_RCPT(  # noqa: N802
         self,
         server: SMTP,  # noqa: ARG002
         session: Session,  # noqa: ARG002

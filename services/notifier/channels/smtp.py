@@ -1,6 +1,5 @@
 """E-mail over SMTP (RFC 5321): one transaction an attempt, and each answer mapped to an outcome."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import Enum
@@ -9,14 +8,15 @@ import aiosmtplib
 
 from services.notifier.channels import Outgoing
 from services.notifier.channels.mail import Mail, Mailbox, Unsendable, compose, mailbox
+from services.notifier.channels.smtp_dialogue import CLOSING, SEND_THE_MESSAGE, Dialogue
 from services.notifier.channels.smtp_pool import SmtpPool, SmtpServer
 from services.notifier.outcomes import Delivered, Outcome, TryLater, Undeliverable, Unknown, provider_words
 from shared.clock import Clock, monotonic
+from shared.deadlines import Deadlines
 
 __all__ = ["SmtpChannel", "SmtpServer"]
 
 PROVIDER = "smtp"
-CLOSING = 421
 _OK = 250
 # 530, 535, 538: the server wants us to sign in, or otherwise.
 _OUR_SIGN_IN = frozenset({530, 535, 538})
@@ -34,8 +34,8 @@ class Stage(Enum):
 class _Attempt:
     """One mail on its way, and the time left for it.
 
-    The time is counted here as well as by `asyncio.timeout`: before Python 3.12 `wait_for`, which aiosmtplib waits
-    with, can swallow a cancellation, and the next command would wait on.
+    The time is counted here as well as by the channel's `Deadlines`: before Python 3.12 `wait_for`, which aiosmtplib waits
+    with while it connects, can swallow a cancellation, and the next command would wait on.
     """
 
     def __init__(self, mail: Mail, timeout_seconds: float, clock: Clock) -> None:
@@ -64,20 +64,20 @@ class SmtpChannel:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._pool = SmtpPool(server)
-        self._timeout_seconds = server.timeout_seconds
+        self._deadlines = Deadlines(server.timeout_seconds)
         self._mail_from = mailbox(mail_from)
         self._now = now
 
     async def send(self, message: Outgoing) -> Outcome:
         try:
             sender = self._sender(message)
-            attempt = _Attempt(compose(message, sender, self._now()), self._timeout_seconds, monotonic)
+            attempt = _Attempt(compose(message, sender, self._now()), self._deadlines.seconds, monotonic)
         except _BadSender as error:
             return TryLater(str(error))
         except Unsendable as error:
             return Undeliverable(str(error))
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            with self._deadlines.limit():
                 return await self._transact_twice(attempt)
         except (aiosmtplib.SMTPException, OSError) as error:  # TimeoutError is an OSError
             return outcome_of(error, attempt.stage)
@@ -105,11 +105,12 @@ class SmtpChannel:
     async def _transact(self, attempt: _Attempt) -> Outcome:
         attempt.stage = Stage.CONNECT
         async with self._pool.connection(attempt.seconds_left()) as lent:
-            smtp = lent.smtp
-            if attempt.mail.needs_utf8 and not smtp.supports_extension("smtputf8"):
+            if not attempt.seconds_left():
+                raise TimeoutError
+            if attempt.mail.needs_utf8 and not lent.wire.offers_utf8:
                 return Undeliverable("the address needs SMTPUTF8, which the mail server does not offer")
             try:
-                return await _hand_over(smtp, attempt)
+                return await _hand_over(lent.wire, attempt)
             except aiosmtplib.SMTPResponseException as error:
                 if error.code == CLOSING and attempt.stage is Stage.SENDER:
                     # Many servers take so many messages a connection and then say 421.
@@ -124,31 +125,45 @@ class _BadSender(Exception):  # noqa: N818 - states the fact
     """Our configuration, not the recipient, is at fault."""
 
 
-async def _hand_over(smtp: aiosmtplib.SMTP, attempt: _Attempt) -> Outcome:
-    mail = attempt.mail
-    encoding = "utf-8" if mail.needs_utf8 else "ascii"
-    options = [b"SMTPUTF8", b"BODY=8BITMIME"] if mail.needs_utf8 else []
-    if smtp.supports_extension("size"):
-        options.append(b"SIZE=%d" % len(mail.source))
-    # Not `mail` and `rcpt`, which parse the addresses once more.
+async def _hand_over(wire: Dialogue, attempt: _Attempt) -> Outcome:
+    """Say what the mail needs, at once where the server takes that (RFC 2920): three round trips become one.
+
+    Each reply is judged before the next one, and nothing of the message goes out before the server asked for it, so it matters to
+    no outcome how the commands were written.
+    """
+    commands = _commands(wire, attempt.mail)
     attempt.stage = Stage.SENDER
-    sender = f"FROM:<{mail.sender}>".encode(encoding)
-    answer = await smtp.execute_command(b"MAIL", sender, *options, timeout=attempt.seconds_left())
-    if answer.code != _OK:
-        raise aiosmtplib.SMTPSenderRefused(answer.code, answer.message, mail.sender)
-    attempt.stage = Stage.RECIPIENT
-    recipient = f"TO:<{mail.recipient}>".encode(encoding)
-    answer = await smtp.execute_command(b"RCPT", recipient, timeout=attempt.seconds_left())
-    if not 200 <= answer.code < 300:  # 250, 251 "will forward", 252 "will try"
-        raise aiosmtplib.SMTPRecipientRefused(answer.code, answer.message, mail.recipient)
-    attempt.stage = Stage.DATA
-    try:
-        words = (await smtp.data(mail.source, timeout=attempt.seconds_left())).message
-    except aiosmtplib.SMTPDataError as error:
-        if not 200 <= error.code < 300:
-            raise
-        words = error.message
-    return Delivered(PROVIDER, mail.message_id, provider_words(words.rpartition("\n")[2]))
+    if wire.offers_pipelining:
+        wire.say(*commands.values())
+    for stage, command in commands.items():
+        attempt.stage = stage
+        if not wire.offers_pipelining:
+            wire.say(command)
+        answer = await wire.reply()
+        if not _goes_on(stage, answer.code):
+            raise aiosmtplib.SMTPResponseException(*answer)
+    wire.hand_over(attempt.mail.source)
+    answer = await wire.reply()
+    if not 200 <= answer.code < 300:
+        raise aiosmtplib.SMTPResponseException(*answer)
+    return Delivered(PROVIDER, attempt.mail.message_id, provider_words(answer.message.rpartition("\n")[2]))
+
+
+def _commands(wire: Dialogue, mail: Mail) -> dict[Stage, bytes]:
+    options = " SMTPUTF8 BODY=8BITMIME" if mail.needs_utf8 else ""
+    if wire.offers_size:
+        options += f" SIZE={len(mail.source)}"
+    return {
+        Stage.SENDER: f"MAIL FROM:<{mail.sender}>{options}".encode(),
+        Stage.RECIPIENT: f"RCPT TO:<{mail.recipient}>".encode(),
+        Stage.DATA: b"DATA",
+    }
+
+
+def _goes_on(stage: Stage, code: int) -> bool:
+    if stage is Stage.RECIPIENT:
+        return 200 <= code < 300  # 250, 251 "will forward", 252 "will try"
+    return code == (_OK if stage is Stage.SENDER else SEND_THE_MESSAGE)
 
 
 def outcome_of(error: Exception, stage: Stage) -> Outcome:

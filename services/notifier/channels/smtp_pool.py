@@ -10,6 +10,7 @@ from typing import Literal
 
 import aiosmtplib
 
+from services.notifier.channels.smtp_dialogue import Dialogue
 from shared.clock import Clock, monotonic
 
 TRUSTED_IDLE_SECONDS = 2.0
@@ -39,13 +40,13 @@ class SmtpServer:
 class Lent:
     """A connection in use. `needs_reset`: the server is still in the middle of a transaction that failed."""
 
-    smtp: aiosmtplib.SMTP
+    wire: Dialogue
     needs_reset: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Idle:
-    smtp: aiosmtplib.SMTP
+    wire: Dialogue
     since: float
     needs_reset: bool
 
@@ -67,18 +68,18 @@ class SmtpPool:
     async def connection(self, timeout_seconds: float) -> AsyncIterator[Lent]:
         """Lend a connection that is signed in and outside a transaction.
 
-        `timeout_seconds` bounds each step of opening or checking one; the caller bounds the whole.
+        `timeout_seconds` bounds each step of opening one; the caller bounds the whole.
 
         Raises:
             aiosmtplib.SMTPException, OSError: No connection can be had.
         """
         async with self._slots:
-            lent = Lent(await self._reusable(timeout_seconds) or await self._connect(timeout_seconds))
+            lent = Lent(await self._reusable() or await self._connect(timeout_seconds))
             try:
                 yield lent
             except BaseException:
                 # Broken off somewhere: nobody knows what the server waits for.
-                lent.smtp.close()
+                lent.wire.close()
                 raise
             self._give_back(lent)
 
@@ -86,20 +87,20 @@ class SmtpPool:
         """Say goodbye on idle connections; those in use are closed when they come back."""
         self._closed = True
         idle, self._idle = self._idle, []
-        await asyncio.gather(*(_quit(kept.smtp) for kept in idle))
+        await asyncio.gather(*(_quit(kept.wire) for kept in idle))
 
-    async def _reusable(self, timeout_seconds: float) -> aiosmtplib.SMTP | None:
+    async def _reusable(self) -> Dialogue | None:
         self._drop_old()
         while self._idle:
             kept = self._idle.pop()
-            if not kept.smtp.is_connected:
+            if not kept.wire.is_open:
                 continue
             trusted = not kept.needs_reset and self._clock() - kept.since < TRUSTED_IDLE_SECONDS
-            if trusted or await _answers(kept.smtp, timeout_seconds):
-                return kept.smtp
+            if trusted or await _answers(kept.wire):
+                return kept.wire
         return None
 
-    async def _connect(self, timeout_seconds: float) -> aiosmtplib.SMTP:
+    async def _connect(self, timeout_seconds: float) -> Dialogue:
         server = self._server
         smtp = aiosmtplib.SMTP(
             hostname=server.host,
@@ -118,42 +119,45 @@ class SmtpPool:
         try:
             if smtp.is_ehlo_or_helo_needed:  # signing in has said it already
                 await smtp.ehlo()
+            return Dialogue(smtp)
         except BaseException:
             smtp.close()
             raise
-        return smtp
 
     def _give_back(self, lent: Lent) -> None:
         if self._closed:
-            lent.smtp.close()
-        elif lent.smtp.is_connected:
-            self._idle.append(_Idle(lent.smtp, self._clock(), lent.needs_reset))
+            lent.wire.close()
+        elif lent.wire.is_open:
+            self._idle.append(_Idle(lent.wire, self._clock(), lent.needs_reset))
         self._drop_old()
 
     def _drop_old(self) -> None:
         oldest = self._clock() - self._server.idle_seconds
         for kept in self._idle:
             if kept.since < oldest:
-                kept.smtp.close()
+                kept.wire.close()
         self._idle = [kept for kept in self._idle if kept.since >= oldest]
 
 
-async def _answers(smtp: aiosmtplib.SMTP, timeout_seconds: float) -> bool:
+async def _answers(wire: Dialogue) -> bool:
     try:
-        await smtp.rset(timeout=timeout_seconds)
+        if await wire.reset():
+            return True
     except (aiosmtplib.SMTPException, OSError):
-        smtp.close()
-        return False
+        pass
     except BaseException:
-        smtp.close()
+        wire.close()
         raise
-    return True
+    wire.close()
+    return False
 
 
-async def _quit(smtp: aiosmtplib.SMTP) -> None:
+async def _quit(wire: Dialogue) -> None:
     with suppress(aiosmtplib.SMTPException, OSError):
-        await smtp.quit(timeout=QUIT_SECONDS)
-    smtp.close()
+        async with asyncio.timeout(QUIT_SECONDS):
+            wire.say(b"QUIT")
+            await wire.reply()
+    wire.close()
 
 
 def _own_name() -> str:

@@ -28,6 +28,7 @@ class ScriptedServer:
     answers: dict[str, list[str]] = field(default_factory=dict)
     delays_seconds: dict[str, float] = field(default_factory=dict)
     port: int = 0
+    pipelining: bool = False
     mails: list[bytes] = field(default_factory=list)
     envelopes: list[tuple[str, list[str], list[str]]] = field(default_factory=list)
     sessions: list[SMTP] = field(default_factory=list)
@@ -69,6 +70,8 @@ class _Handler:
         self, server: SMTP, session: Any, envelope: Any, hostname: str, responses: list[str]
     ) -> list[str]:
         session.host_name = hostname
+        if self._plan.pipelining:  # aiosmtpd can, and does not say so
+            responses.insert(1, "250-PIPELINING")
         answer = await self._plan.answer("EHLO", server, None)
         return responses if answer is None else [answer]
 
@@ -128,10 +131,14 @@ def _factory(plan: ScriptedServer, options: dict[str, Any]) -> Callable[[], SMTP
 
 @asynccontextmanager
 async def scripted_server(
-    *, tls: ssl.SSLContext | None = None, starttls: ssl.SSLContext | None = None, **options: Any
+    *,
+    tls: ssl.SSLContext | None = None,
+    starttls: ssl.SSLContext | None = None,
+    pipelining: bool = False,
+    **options: Any,
 ) -> AsyncIterator[ScriptedServer]:
-    """Run a server in this loop. `tls` speaks TLS from the first byte, `starttls` offers and requires it."""
-    plan = ScriptedServer()
+    """Run a server in this loop. `tls` speaks TLS from the first byte, `starttls` offers and requires it, `pipelining` offers that."""
+    plan = ScriptedServer(pipelining=pipelining)
     loop = asyncio.get_running_loop()
     options = {"enable_SMTPUTF8": True, "loop": loop} | options
     if starttls is not None:

@@ -1,9 +1,10 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from email import message_from_bytes
 from email.policy import default
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,16 @@ from services.notifier.channels.mail import Unsendable
 from services.notifier.channels.smtp import SmtpChannel, SmtpServer
 from services.notifier.outcomes import Delivered, TryLater, Undeliverable, Unknown
 from tests.integration.channels.messages import LINK, outgoing
-from tests.integration.channels.smtp_server import CLOSE, SILENCE, scripted_server
+from tests.integration.channels.smtp_server import CLOSE, SILENCE, ScriptedServer
+from tests.integration.channels.smtp_server import scripted_server as server_of_aiosmtpd
+
+Servers = Callable[..., AbstractAsyncContextManager[ScriptedServer]]
+
+
+@pytest.fixture(params=[False, True], ids=["one by one", "pipelined"])
+def scripted_server(request: pytest.FixtureRequest) -> Servers:
+    """Servers that take one command at a time, or several: no outcome may depend on it."""
+    return partial(server_of_aiosmtpd, pipelining=request.param)
 
 
 @asynccontextmanager
@@ -26,7 +36,7 @@ async def channel_to(port: int, **settings: Any) -> AsyncIterator[SmtpChannel]:
         await channel.close()
 
 
-async def test_a_mail_arrives_and_the_servers_last_words_are_kept() -> None:
+async def test_a_mail_arrives_and_the_servers_last_words_are_kept(scripted_server: Servers) -> None:
     message_id = UUID(int=7)
     async with scripted_server() as server, channel_to(server.port) as channel:
         outcome = await channel.send(outgoing(message_id=message_id))
@@ -38,7 +48,7 @@ async def test_a_mail_arrives_and_the_servers_last_words_are_kept() -> None:
     assert server.envelopes[0][:2] == ("login@acme.example", ["jo@example.com"])
 
 
-async def test_an_apps_own_sender_goes_before_the_default() -> None:
+async def test_an_apps_own_sender_goes_before_the_default(scripted_server: Servers) -> None:
     async with scripted_server() as server, channel_to(server.port) as channel:
         await channel.send(outgoing(sender="Shop <hello@shop.example>"))
         bad = await channel.send(outgoing(sender="Shop <hello@shop.example>\r\nBcc: x@evil.example"))
@@ -72,7 +82,9 @@ async def test_an_apps_own_sender_goes_before_the_default() -> None:
         ("DATA", "what?", Unknown),
     ],
 )
-async def test_each_answer_at_each_stage_is_its_own_outcome(stage: str, answer: str, outcome: type) -> None:
+async def test_each_answer_at_each_stage_is_its_own_outcome(
+    scripted_server: Servers, stage: str, answer: str, outcome: type
+) -> None:
     async with scripted_server() as server, channel_to(server.port) as channel:
         server.answers[stage] = [answer]
         found = await channel.send(outgoing())
@@ -86,7 +98,7 @@ async def test_each_answer_at_each_stage_is_its_own_outcome(stage: str, answer: 
     ("stage", "outcome"), [("CONNECT", TryLater), ("MAIL", TryLater), ("RCPT", TryLater), ("DATA", Unknown)]
 )
 async def test_a_silent_server_costs_one_timeout_and_only_after_data_is_the_outcome_unknown(
-    stage: str, outcome: type
+    scripted_server: Servers, stage: str, outcome: type
 ) -> None:
     async with scripted_server() as server, channel_to(server.port, timeout_seconds=0.3) as channel:
         server.answers[stage] = [SILENCE]
@@ -98,7 +110,7 @@ async def test_a_silent_server_costs_one_timeout_and_only_after_data_is_the_outc
         assert isinstance(await channel.send(outgoing()), Delivered)
 
 
-async def test_waiting_for_the_pool_counts_against_the_one_timeout() -> None:
+async def test_waiting_for_the_pool_counts_against_the_one_timeout(scripted_server: Servers) -> None:
     async with (
         scripted_server() as server,
         channel_to(server.port, timeout_seconds=0.5, pool_size=1) as channel,
@@ -110,7 +122,7 @@ async def test_waiting_for_the_pool_counts_against_the_one_timeout() -> None:
     assert all(isinstance(outcome, TryLater) for outcome in outcomes)
 
 
-async def test_many_slow_answers_count_against_the_one_timeout() -> None:
+async def test_many_slow_answers_count_against_the_one_timeout(scripted_server: Servers) -> None:
     async with scripted_server() as server, channel_to(server.port, timeout_seconds=0.5) as channel:
         server.delays_seconds = {"CONNECT": 0.45, "EHLO": 0.45}
         started = asyncio.get_running_loop().time()
@@ -118,13 +130,13 @@ async def test_many_slow_answers_count_against_the_one_timeout() -> None:
         assert asyncio.get_running_loop().time() - started < 0.75
 
 
-async def test_a_final_refusal_stands_even_if_the_server_then_falls_silent() -> None:
+async def test_a_final_refusal_stands_even_if_the_server_then_falls_silent(scripted_server: Servers) -> None:
     async with scripted_server() as server, channel_to(server.port, timeout_seconds=0.3) as channel:
         server.answers = {"DATA": ["554 looks like spam"], "RSET": [SILENCE]}
         assert isinstance(await channel.send(outgoing()), Undeliverable)
 
 
-async def test_a_refused_message_costs_no_connection() -> None:
+async def test_a_refused_message_costs_no_connection(scripted_server: Servers) -> None:
     async with scripted_server() as server, channel_to(server.port) as channel:
         server.answers["RCPT"] = ["550 5.1.1 no such user"]
         assert isinstance(await channel.send(outgoing()), Undeliverable)
@@ -139,7 +151,7 @@ async def test_a_refused_connection_is_tried_later() -> None:
             assert isinstance(await channel.send(outgoing()), TryLater)
 
 
-async def test_a_quoted_link_does_not_stand_in_the_outcome() -> None:
+async def test_a_quoted_link_does_not_stand_in_the_outcome(scripted_server: Servers) -> None:
     async with scripted_server() as server, channel_to(server.port) as channel:
         server.answers["DATA"] = [f"554 5.7.1 blocked by {LINK}"]
         outcome = await channel.send(outgoing())
@@ -147,7 +159,7 @@ async def test_a_quoted_link_does_not_stand_in_the_outcome() -> None:
     assert outcome.reason == "554 at DATA: 5.7.1 blocked by [link]"
 
 
-async def test_connections_are_reused_and_never_more_than_the_pool_allows() -> None:
+async def test_connections_are_reused_and_never_more_than_the_pool_allows(scripted_server: Servers) -> None:
     async with scripted_server() as server, channel_to(server.port, pool_size=3) as channel:
         outcomes = await asyncio.gather(*(channel.send(outgoing()) for _ in range(30)))
         assert all(isinstance(outcome, Delivered) for outcome in outcomes)
@@ -155,7 +167,7 @@ async def test_connections_are_reused_and_never_more_than_the_pool_allows() -> N
         assert len(server.mails) == 30
 
 
-async def test_a_connection_that_the_server_closed_is_replaced() -> None:
+async def test_a_connection_that_the_server_closed_is_replaced(scripted_server: Servers) -> None:
     async with scripted_server() as server, channel_to(server.port) as channel:
         await channel.send(outgoing())
         server.hang_up()
@@ -168,7 +180,7 @@ async def test_a_connection_that_the_server_closed_is_replaced() -> None:
     assert len(server.mails) == 4
 
 
-async def test_a_server_that_always_closes_is_not_asked_forever() -> None:
+async def test_a_server_that_always_closes_is_not_asked_forever(scripted_server: Servers) -> None:
     async with scripted_server() as server, channel_to(server.port) as channel:
         server.answers["MAIL"] = [CLOSE] * 10
         assert isinstance(await channel.send(outgoing()), TryLater)
@@ -177,7 +189,9 @@ async def test_a_server_that_always_closes_is_not_asked_forever() -> None:
     assert len(server.sessions) == 4
 
 
-async def test_an_idle_connection_is_asked_before_it_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_idle_connection_is_asked_before_it_is_trusted(
+    scripted_server: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("services.notifier.channels.smtp_pool.TRUSTED_IDLE_SECONDS", 0.0)
     async with scripted_server() as server, channel_to(server.port) as channel:
         await channel.send(outgoing())
@@ -189,7 +203,7 @@ async def test_an_idle_connection_is_asked_before_it_is_trusted(monkeypatch: pyt
     assert len(server.sessions) == 2
 
 
-async def test_a_connection_past_its_idle_limit_is_closed() -> None:
+async def test_a_connection_past_its_idle_limit_is_closed(scripted_server: Servers) -> None:
     async with scripted_server() as server, channel_to(server.port, idle_seconds=0.05) as channel:
         await channel.send(outgoing())
         await asyncio.sleep(0.1)
@@ -198,7 +212,7 @@ async def test_a_connection_past_its_idle_limit_is_closed() -> None:
         assert await _happens(lambda: server.open_sessions == 1)
 
 
-async def test_close_leaves_no_connection_behind() -> None:
+async def test_close_leaves_no_connection_behind(scripted_server: Servers) -> None:
     async with scripted_server() as server:
         async with channel_to(server.port, pool_size=2) as channel:
             await asyncio.gather(*(channel.send(outgoing()) for _ in range(4)))
@@ -206,7 +220,7 @@ async def test_close_leaves_no_connection_behind() -> None:
         assert await _happens(lambda: server.open_sessions == 0)
 
 
-async def test_a_cancelled_send_leaves_no_half_finished_connection() -> None:
+async def test_a_cancelled_send_leaves_no_half_finished_connection(scripted_server: Servers) -> None:
     async with scripted_server() as server, channel_to(server.port, pool_size=1) as channel:
         server.answers["RCPT"] = [SILENCE]
         sending = asyncio.create_task(channel.send(outgoing()))
@@ -218,7 +232,9 @@ async def test_a_cancelled_send_leaves_no_half_finished_connection() -> None:
         assert len(server.sessions) == 2
 
 
-async def test_a_unicode_mailbox_goes_out_where_the_server_can_and_fails_clearly_where_not() -> None:
+async def test_a_unicode_mailbox_goes_out_where_the_server_can_and_fails_clearly_where_not(
+    scripted_server: Servers,
+) -> None:
     async with scripted_server() as server, channel_to(server.port) as channel:
         assert isinstance(await channel.send(outgoing("jörg@bücher.example")), Delivered)
         assert server.envelopes[0][1] == ["jörg@xn--bcher-kva.example"]
@@ -230,7 +246,7 @@ async def test_a_unicode_mailbox_goes_out_where_the_server_can_and_fails_clearly
         assert isinstance(await channel.send(outgoing("jo@bücher.example")), Delivered)
 
 
-async def test_an_address_that_could_end_a_command_never_reaches_the_server() -> None:
+async def test_an_address_that_could_end_a_command_never_reaches_the_server(scripted_server: Servers) -> None:
     async with scripted_server() as server, channel_to(server.port) as channel:
         outcome = await channel.send(outgoing("jo@example.com>\r\nRCPT TO:<x@evil.example"))
         assert isinstance(outcome, Undeliverable)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ async def test_a_server_with_a_strangers_certificate_gets_nothing(
     settings = SmtpServer(
         "127.0.0.1", 0, "mailer", PASSWORD.decode(), timeout_seconds=5, tls_context=certificates.stranger
     )
-    contexts = {tls: certificates.server}
+    contexts: dict[str, Any] = {tls: certificates.server}
     async with scripted_server(**contexts) as server:
         outcome = (await _send(replace(settings, tls="tls" if tls == "tls" else "starttls"), server))[0]
         assert isinstance(outcome, TryLater), outcome

@@ -47,10 +47,13 @@ def test_a_message_is_taken_once_its_end_has_come_however_it_is_cut_up() -> None
     assert wire.closed
 
 
-def test_it_offers_no_pipelining() -> None:
-    session, wire, _ = connected()
+def test_commands_that_come_at_once_are_answered_in_their_order() -> None:
+    session, wire, taken = connected()
     session.data_received(b"EHLO a\r\n")
-    assert not any("PIPELINING" in line for line in wire.lines)
+    assert "250-PIPELINING" in wire.lines
+    session.data_received(b"RCPT TO:<c@d>\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n")
+    assert codes(wire)[2:] == ["503", "250", "250", "354"]
+    assert taken.count == 0
 
 
 def test_an_empty_message_ends_with_a_dot_at_once() -> None:

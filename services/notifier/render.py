@@ -9,6 +9,7 @@ from pathlib import Path
 
 from services.notifier.content import Brand, CannotRender, Content, MessageContext, WhatsAppTemplate
 from services.notifier.findings import Finding, TemplateFault
+from services.notifier.prepared import PreparedMails
 from services.notifier.template_check import check, samples
 from services.notifier.template_roots import APPS, Roots
 from services.notifier.template_set import TemplateSet, compile_set
@@ -38,6 +39,7 @@ class Templates:
         self._sets: dict[tuple[str | None, str], dict[str, TemplateSet]] = {}
         self._findings: list[Finding] = []
         self._content_sids = content_sids or {}
+        self._mails = PreparedMails()
         self.roots = Roots.of([folder for folder in folders if folder.is_dir()])
         self._findings += [
             Finding(str(folder), "no-folder", "is not a folder") for folder in folders if not folder.is_dir()
@@ -92,6 +94,8 @@ class Templates:
             raise CannotRender(
                 f"there is no template {name!r}" if _NAME.fullmatch(name) else "no such template"
             )
+        if found.is_plain and context.channel == "email":
+            return self._mails.render(found, context, locale)
         return found.render(variables_of(context, found.locale, locale), context.channel)
 
     def _load_app(self, app_id: str) -> None:

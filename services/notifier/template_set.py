@@ -16,9 +16,10 @@ from jinja2 import Environment, Template, TemplateError
 
 from services.notifier.content import CannotRender, Content, WhatsAppTemplate
 from services.notifier.findings import Finding, TemplateFault
+from services.notifier.plain_templates import is_plain
 from services.notifier.template_roots import PARTS, Roots
 from services.notifier.variables import html_variables, text_variables
-from services.notifier.wording import one_line, plain_punctuation
+from services.notifier.wording import one_line, plain_punctuation, subject_line
 from services.notifier.words import WORDS, Phrase, Words, compile_phrases, fill_html, fill_text
 
 MAX_SMS_CHARS = 1_600  # Twilio refuses a longer body (error 21617)
@@ -39,6 +40,8 @@ class TemplateSet:
     whatsapp_variables: dict[str, Template]
     content_sid: str | None
     app_id: str | None = None
+    # Whether the parts of an e-mail, and the phrases, only show what differs from mail to mail.
+    is_plain: bool = False
 
     @property
     def place(self) -> str:
@@ -57,7 +60,7 @@ class TemplateSet:
             running = self._with_words(text_variables(variables), fill_text)
         by_mail, by_sms, by_whatsapp = (channel in (None, name) for name in ("email", "sms", "whatsapp"))
         return Content(
-            subject=one_line(self._part("subject.txt", bare), max_chars=200) if by_mail else "",
+            subject=subject_line(self._part("subject.txt", bare)) if by_mail else "",
             text=self._part("text.txt", running) + "\n" if by_mail else "",
             html=self._html(variables) if by_mail else "",
             sms=self._sms(bare) if by_sms else "",
@@ -65,18 +68,21 @@ class TemplateSet:
         )
 
     def subject_source(self, variables: Mapping[str, object]) -> str:
-        """Return the subject before it is made one line; for `lint`."""
+        """Return the subject before it is made one line."""
         return self._part("subject.txt", self._with_words(dict(variables), fill_text))
 
-    def _html(self, variables: Mapping[str, object]) -> str:
+    def page(self, variables: Mapping[str, object]) -> str:
+        """Return the page of the mail as its template has it, with its styles in their `<style>`. Raises as `render` does."""
         marked = html_variables(variables)
 
         def fill(phrase: Phrase, _: Mapping[str, object]) -> str:
             return fill_html(phrase, marked)
 
-        page = self._part("html.html", self._with_words(dict(variables), fill))
+        return self._part("html.html", self._with_words(dict(variables), fill))
+
+    def _html(self, variables: Mapping[str, object]) -> str:
         try:
-            return _INLINER.inline(page) + "\n"
+            return _INLINER.inline(self.page(variables)) + "\n"
         except InlineError:
             raise CannotRender(f"{self.place}/html.html: its styles cannot be inlined") from None
 
@@ -150,7 +156,11 @@ def compile_set(roots: Roots, folder: Path, app_id: str | None, content_sid: str
         phrases = _attempt(faults, folder / WORDS, partial(compile_phrases, roots.env, folder / WORDS)) or {}
     if faults:
         raise TemplateFault(faults)
-    return TemplateSet(name, locale, parts, phrases, variables, content_sid, app_id)
+    plain = all(phrase.is_plain for phrase in phrases.values()) and all(
+        part.name is not None and is_plain(roots.env, part.name)
+        for part in (parts["subject.txt"], parts["text.txt"], parts["html.html"])
+    )
+    return TemplateSet(name, locale, parts, phrases, variables, content_sid, app_id, plain)
 
 
 def _attempt(faults: list[Finding], path: Path, make: Callable[[], T]) -> T | None:

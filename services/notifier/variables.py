@@ -7,6 +7,7 @@ the digits of "482 913" would change their places; in HTML they are marked up fo
 import re
 from collections.abc import Callable, Mapping
 
+from babel import Locale
 from markupsafe import Markup, escape
 
 from services.notifier.content import CannotRender, MessageContext
@@ -28,38 +29,20 @@ def variables_of(context: MessageContext, locale: str, asked_locale: str | None 
     Raises:
         CannotRender: The link is not an absolute http(s) URL.
     """
-    if context.url is not None and not _URL.fullmatch(context.url):
-        raise CannotRender("the link is not an absolute http or https URL")
     formats = formats_of(asked_locale or locale, locale)
-    until = context.valid_until
-    groups = passcode_groups(context.passcode or "")
-    data = harmless(dict(context.template_data))
-    return {
-        "locale": locale,
-        "direction": "rtl" if is_right_to_left(locale) else "ltr",
-        # Not there at all without a link: a template that shows one must fail, not print "None".
-        **({} if context.url is None else {"url": context.url}),
-        "recipient": one_line(context.recipient),
-        "passcode": context.passcode,
-        "passcode_groups": groups,
-        "passcode_aloud": " ".join(groups),
-        "duration": duration_words(context.ttl_seconds, formats),
-        "ttl_minutes": context.ttl_seconds // 60,
-        "valid_until": moment_words(until, context.time_zone, formats) if until else None,
-        "asked_at": moment_words(context.asked_at, context.time_zone, formats),
-        "asker": _asker(context),
-        "inviter": _inviter(data),
-        "data": data,
-        "raw_data": dict(context.template_data),
-        **_brand_variables(context),
-    }
+    return shared_variables(context, locale, formats) | own_variables(context, formats)
 
 
-def _brand_variables(context: MessageContext) -> dict[str, object]:
+def shared_variables(context: MessageContext, locale: str, formats: Locale) -> dict[str, object]:
+    """Return those that are alike in many messages: they follow from the app's brand, the language and `ttl_seconds`."""
     brand = context.brand
     button, button_text = button_colours(brand.colour)
     app_name = one_line(brand.app_name, max_chars=80)
     return {
+        "locale": locale,
+        "direction": "rtl" if is_right_to_left(locale) else "ltr",
+        "duration": duration_words(context.ttl_seconds, formats),
+        "ttl_minutes": context.ttl_seconds // 60,
         "app_name": app_name,
         "sender_name": one_line(brand.sender_name or "", max_chars=80) or app_name,
         "button_colour": button,
@@ -68,6 +51,29 @@ def _brand_variables(context: MessageContext) -> dict[str, object]:
         "support_url": _safe_url(brand.support_url),
         "logo_url": _safe_url(brand.logo_url),
         "footer": one_line(brand.footer or "", max_chars=300) or None,
+    }
+
+
+def own_variables(context: MessageContext, formats: Locale) -> dict[str, object]:
+    """Return those that differ from message to message. Raises as `variables_of` does."""
+    if context.url is not None and not _URL.fullmatch(context.url):
+        raise CannotRender("the link is not an absolute http or https URL")
+    until = context.valid_until
+    groups = passcode_groups(context.passcode or "")
+    data = harmless(dict(context.template_data))
+    return {
+        # Not there at all without a link: a template that shows one must fail, not print "None".
+        **({} if context.url is None else {"url": context.url}),
+        "recipient": one_line(context.recipient),
+        "passcode": context.passcode,
+        "passcode_groups": groups,
+        "passcode_aloud": " ".join(groups),
+        "valid_until": moment_words(until, context.time_zone, formats) if until else None,
+        "asked_at": moment_words(context.asked_at, context.time_zone, formats),
+        "asker": _asker(context),
+        "inviter": _inviter(data),
+        "data": data,
+        "raw_data": dict(context.template_data),
     }
 
 

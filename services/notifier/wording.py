@@ -31,6 +31,11 @@ def one_line(text: str, max_chars: int = 1_000) -> str:
     return line if len(line) <= max_chars else line[: max_chars - 1].rstrip() + "…"
 
 
+def subject_line(text: str) -> str:
+    """Return the subject of a mail, made of what its template gives."""
+    return one_line(text, max_chars=200)
+
+
 def without_links(text: str) -> str:
     """Return one line in which no mail client or phone finds a link.
 

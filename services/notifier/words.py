@@ -12,6 +12,8 @@ from jinja2 import Environment, StrictUndefined, Template, TemplateError
 from jinja2.meta import find_undeclared_variables
 from markupsafe import Markup
 
+from services.notifier.plain_templates import is_plain_phrase
+
 WORDS = "words.toml"
 # The same in many messages of an app: a phrase of nothing else need not be rendered for each of them.
 _LASTING = frozenset(
@@ -47,10 +49,11 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """One phrase, compiled for text and for HTML."""
+    """One phrase, compiled for text and for HTML. `is_plain`: it only shows what differs from message to message."""
 
     text: Rendered
     html: Rendered
+    is_plain: bool
 
 
 def read_phrases(path: Path) -> dict[str, str]:
@@ -70,7 +73,9 @@ def compile_phrases(env: Environment, path: Path) -> dict[str, Phrase]:
         try:
             names = _lasting_names(env, source)
             compiled[name] = Phrase(
-                Rendered(env.from_string(source), names), Rendered(html.from_string(source), names)
+                Rendered(env.from_string(source), names),
+                Rendered(html.from_string(source), names),
+                is_plain_phrase(env.parse(source)),
             )
         except TemplateError as error:
             raise ValueError(f"{name}: {error.message}") from None

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from services.verifier.colours import brand_style
 from services.verifier.page_headers import PRIVATE_HEADERS, page_headers
 from services.verifier.shapes import USER_BARS
-from services.verifier.skeletons import Skeleton, Templates, slot
+from services.verifier.skeletons import Skeleton, Templates
 from services.verifier.wording import Wordings, Words
 from shared.asker import device_words, ip_words
 from shared.database import Row
@@ -24,6 +24,7 @@ from shared.errors import Refusal
 from shared.http.answers import Answer
 from shared.http.problems import refusal_headers, status_of
 from shared.recipients import mask
+from shared.slots import slot
 
 # How many of each a process keeps, of those asked for last: skeletons and refusals of 5 KB, and who asked for a link, half a KB.
 _SKELETONS = 512

@@ -9,7 +9,8 @@ from aiohttp.test_utils import make_mocked_request
 from markupsafe import Markup
 
 from services.verifier import colours, page_headers, skeletons, views, visitors, wording
-from services.verifier.skeletons import Skeleton, slot
+from services.verifier.skeletons import Skeleton
+from shared.slots import slot
 from services.verifier.views import Brand, Face, Form, Slots, Views
 from services.verifier.wording import LOCALES, Wordings
 from shared.recipients import mask

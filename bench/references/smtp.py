@@ -68,8 +68,8 @@ class Session(asyncio.Protocol):
 
     def __init__(self, taken: Taken) -> None:
         self._taken = taken
-        self._read = b""
-        self._in_data = False
+        self._read = self._replies_to_go = b""
+        self._in_data = self._is_over = False
         # Whether MAIL and RCPT came: each command is good only after the one before it.
         self._has_sender = self._has_recipient = False
         self._transport: asyncio.Transport | None = None
@@ -86,12 +86,18 @@ class Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
-        self._write(_GREETING)
+        self._transport.write(_GREETING)
 
     def data_received(self, data: bytes) -> None:
         self._read += data
         while self._message() if self._in_data else self._command():
             pass
+        # The replies to commands that came at once go at once, too (RFC 2920 section 3.2).
+        replies, self._replies_to_go = self._replies_to_go, b""
+        if self._transport is not None and replies:
+            self._transport.write(replies)
+            if self._is_over:
+                self._transport.close()
 
     def _message(self) -> bool:
         # The dot that ends an empty message stands at its very beginning.
@@ -112,9 +118,8 @@ class Session(asyncio.Protocol):
         verb = line[:4].upper()
         reply = self._replies.get(verb)
         self._write(reply() if reply else b"502 5.5.1 Command not implemented\r\n")
-        if verb == b"QUIT" and self._transport is not None:
-            self._transport.close()
-        return True
+        self._is_over = verb == b"QUIT"
+        return not self._is_over
 
     def _mail(self) -> bytes:
         if self._has_sender:
@@ -139,8 +144,7 @@ class Session(asyncio.Protocol):
         return reply
 
     def _write(self, reply: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(reply)
+        self._replies_to_go += reply
 
 
 async def serve(port: int, smtp_port: int) -> None:

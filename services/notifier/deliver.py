@@ -36,6 +36,7 @@ from shared.link_urls import fill_secrets, link_url
 from shared.messages import Queueing, Told, message_row, queued_row
 from shared.metrics import DELIVERIES, DELIVERY_SECONDS
 from shared.outbox import OutboxBell, OutboxRow
+from shared.request_log import REQUEST_LOG
 from shared.tokens import LinkRef, make_passcode, make_poll_token, make_token
 
 log = structlog.get_logger()
@@ -143,13 +144,16 @@ class Deliver:
             DELIVERY_SECONDS.labels(channel=claimed.facts.channel).observe(monotonic() - started)
             finished = conclude(claimed, outcome, self._rules)
         DELIVERIES.labels(channel=claimed.facts.channel, outcome=finished.outcome).inc()
-        log.info(
+        REQUEST_LOG.tell(
             "delivery_attempted",
-            message_id=str(claimed.facts.message_id),
-            link_id=str(claimed.facts.link_id),
-            channel=claimed.facts.channel,
-            attempt=claimed.attempt,
-            status=finished.status,
+            request_id,
+            {
+                "message_id": str(claimed.facts.message_id),
+                "link_id": str(claimed.facts.link_id),
+                "channel": claimed.facts.channel,
+                "attempt": claimed.attempt,
+                "status": finished.status,
+            },
         )
         await self._write_down(Ended(finished, request_id))
 

@@ -50,11 +50,17 @@ WHERE l.id = named.id AND l.app_id = named.app_id AND l.id BETWEEN $3 AND $4 AND
 SELECT link_id, app_id FROM magiclink.messages WHERE id = $1
 
 -- name: finish_attempts
--- Fenced by the attempt: a worker that was paused past its lease changes nothing. Locks in id order, as every writer does.
+-- What became of attempts, each of which is recorded. Messages are fenced by the attempt: a worker that was paused past its lease changes none.
+-- Locks in id order, as every writer does.
 WITH done AS (
     SELECT *
-    FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::float8[])
-        AS row (id, attempt, status, provider, provider_id, error, lease_seconds)
+    FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::float8[])
+        AS row (id, attempt, started_at, status, outcome, provider, provider_id, detail, lease_seconds)
+), recorded AS (
+    INSERT INTO magiclink.message_attempts (message_id, attempt, started_at, finished_at, outcome, provider, provider_id, detail)
+    SELECT id, attempt, started_at, now(), outcome, provider, provider_id, detail
+    FROM done
+    ON CONFLICT DO NOTHING
 ), held AS (
     SELECT m.id
     FROM magiclink.messages m
@@ -67,7 +73,7 @@ UPDATE magiclink.messages m
 SET status = done.status,
     provider = coalesce(done.provider, m.provider),
     provider_id = coalesce(done.provider_id, m.provider_id),
-    last_error = done.error,
+    last_error = CASE WHEN done.status = 'accepted' THEN NULL ELSE done.detail END,
     accepted_at = CASE WHEN done.status = 'accepted' THEN now() ELSE m.accepted_at END,
     lease_until = now() + make_interval(secs => done.lease_seconds),
     updated_at = now()
@@ -75,13 +81,6 @@ FROM held
 JOIN done ON done.id = held.id
 WHERE m.id = held.id
 RETURNING m.id
-
--- name: record_attempts
-INSERT INTO magiclink.message_attempts (message_id, attempt, started_at, finished_at, outcome, provider, provider_id, detail)
-SELECT id, attempt, started_at, now(), outcome, provider, provider_id, detail
-FROM unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[])
-    AS row (id, attempt, started_at, outcome, provider, provider_id, detail)
-ON CONFLICT DO NOTHING
 
 -- name: apply_callback
 -- What the provider says later of the attempt named, never of an older one. Only forward: a late `sent` does not undo `delivered`,

@@ -89,32 +89,21 @@ def _life_columns(lives: Sequence[LifeOf]) -> list[Any]:
 
 
 async def finish_attempts(connection: Connection, finished: Sequence[Finished]) -> set[UUID]:
-    """Write what the attempts came to; return the messages whose lease was still ours."""
-    rows = await connection.fetch(
-        SQL.finish_attempts,
-        [f.claimed.facts.message_id for f in finished],
-        [f.claimed.attempt for f in finished],
-        [f.status for f in finished],
-        [f.provider for f in finished],
-        [f.provider_id for f in finished],
-        [None if f.status == "accepted" else f.detail for f in finished],
-        [f.lease_seconds for f in finished],
-    )
-    await connection.execute(SQL.record_attempts, *_attempt_columns(finished))
+    """Write what the attempts, one or more, came to; return the messages whose lease was still ours."""
+    rows = await connection.fetch(SQL.finish_attempts, *zip(*map(_columns_of, finished), strict=True))
     return {row["id"] for row in rows}
 
 
-def _attempt_columns(finished: Sequence[Finished]) -> list[list[Any]]:
-    rows = [
-        (
-            f.claimed.facts.message_id,
-            f.claimed.attempt,
-            f.claimed.claimed_at,
-            f.outcome,
-            f.provider,
-            f.provider_id,
-            f.detail,
-        )
-        for f in finished
-    ]
-    return [list(column) for column in zip(*rows, strict=True)]
+def _columns_of(finished: Finished) -> tuple[Any, ...]:
+    claimed = finished.claimed
+    return (
+        claimed.facts.message_id,
+        claimed.attempt,
+        claimed.claimed_at,
+        finished.status,
+        finished.outcome,
+        finished.provider,
+        finished.provider_id,
+        finished.detail,
+        finished.lease_seconds,
+    )

@@ -36,7 +36,6 @@ WITHOUT_CALLER = {
     "services/notifier/queries.sql": {
         "claim_messages": "named by our own event, which issuer and sweeper write; its app comes out of the row",
         "finish_attempts": "the worker's own claims, fenced by the attempt",
-        "record_attempts": "the worker's own claims, in the transaction of finish_attempts",
         "link_of_message": "named in a URL that the provider signed; the app comes out of the row",
         "apply_callback": "named in a URL that the provider signed; fenced by the attempt",
     },

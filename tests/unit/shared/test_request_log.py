@@ -32,6 +32,21 @@ async def test_a_request_is_one_line_with_the_members_of_every_other_line() -> N
     assert second["request_id"] == "r-2"
 
 
+async def test_what_else_comes_by_the_thousand_is_a_line_alike() -> None:
+    log, stream = RequestLog(), io.BytesIO()
+    log.write_json_lines("notifier", stream)
+    log.tell("delivery_attempted", f"x.{'Z' * 39}", {"channel": "email", "attempt": 2})
+    (line,) = await lines_of(stream)
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "delivery_attempted", "level": "info", "service": "notifier", "request_id": "x.[redacted]",
+        "channel": "email", "attempt": 2,
+    }  # fmt: skip
+    with capture_logs() as lines:
+        RequestLog().tell("delivery_attempted", "r-1", {"attempt": 3})
+    assert [(line["event"], line["attempt"]) for line in lines] == [("delivery_attempted", 3)]
+
+
 async def test_a_token_that_somebody_sends_as_request_id_stands_in_no_line() -> None:
     log, stream = RequestLog(), io.BytesIO()
     log.write_json_lines("verifier", stream)

@@ -18,7 +18,7 @@ from services.notifier.variables import own_variables, shared_variables
 from services.notifier.wording import subject_line
 from shared.slots import pieces_of, slot
 
-_MOST = 256  # mails of 12 KB
+_MOST = 1024  # mails of 6 KB
 _SHOWN = ("url", "recipient", "passcode", "passcode_aloud", "valid_until", "asked_at", "inviter")
 _CHANNEL = "email"
 _NO_WHATSAPP = WhatsAppTemplate(None, {}, "")
@@ -91,7 +91,7 @@ class PreparedMails:
 
     def _keep(self, kind: tuple[object, ...], mail: _Prepared | _Unprepared) -> None:
         if kind not in self._kept and len(self._kept) >= _MOST:
-            self._kept.clear()
+            del self._kept[next(iter(self._kept))]  # the oldest
         self._kept[kind] = mail
 
 

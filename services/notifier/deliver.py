@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache as kept
 from typing import Any
 
 import structlog
+from prometheus_client import Counter, Histogram
 from structlog.contextvars import bind_contextvars
 
 from services.notifier.channels import Channel, Outgoing
@@ -141,9 +143,9 @@ class Deliver:
         if finished is None:
             started = monotonic()
             outcome = await self._send(claimed)
-            DELIVERY_SECONDS.labels(channel=claimed.facts.channel).observe(monotonic() - started)
+            _seconds_of(claimed.facts.channel).observe(monotonic() - started)
             finished = conclude(claimed, outcome, self._rules)
-        DELIVERIES.labels(channel=claimed.facts.channel, outcome=finished.outcome).inc()
+        _count_of(claimed.facts.channel, finished.outcome).inc()
         REQUEST_LOG.tell(
             "delivery_attempted",
             request_id,
@@ -225,6 +227,16 @@ class Deliver:
         for late in (e.finished.claimed for e in ended if e not in ours):
             log.warning("lease_lost", message_id=str(late.facts.message_id), attempt=late.attempt)
         return [None] * len(ended)
+
+
+@kept
+def _seconds_of(channel: str) -> Histogram:
+    return DELIVERY_SECONDS.labels(channel=channel)
+
+
+@kept
+def _count_of(channel: str, outcome: str) -> Counter:
+    return DELIVERIES.labels(channel=channel, outcome=outcome)
 
 
 def _lives(ended: Sequence[Ended]) -> list[LifeOf]:

@@ -20,7 +20,7 @@ WITH wanted AS (
 SELECT c.id, c.link_id, c.app_id, c.user_id, c.channel, c.lane, c.recipient, c.locale, c.template, c.data, c.attempts,
        c.requeues, c.created_at, now() AS claimed_at, l.kid, l.type, l.ttl_seconds, l.passcode_format, l.passcode_epoch,
        l.client, magiclink.link_status(l) AS link_status, extract(epoch FROM l.expires_at - now())::float8 AS seconds_left,
-       l.time_zone, l.created_at AS asked_at, l.expires_at, l.ttl_from_acceptance,
+       l.time_zone, l.created_at AS asked_at, l.expires_at,
        l.ttl_from_acceptance AND l.accepted_at IS NULL AS begins_life, l.url_template, l.doors,
        a.name AS app_name, a.sender, a.branding, a.landing_url
 FROM claimed c

@@ -10,10 +10,10 @@ from markupsafe import Markup
 
 from services.verifier import colours, page_headers, skeletons, views, visitors, wording
 from services.verifier.skeletons import Skeleton
-from shared.slots import slot
 from services.verifier.views import Brand, Face, Form, Slots, Views
 from services.verifier.wording import LOCALES, Wordings
 from shared.recipients import mask
+from shared.slots import slot
 
 VIEWS = Views()
 WORDINGS = Wordings()

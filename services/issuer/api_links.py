@@ -106,12 +106,11 @@ class LinksApi:
 
     def view(self, link: Issued, app: App, call: Call) -> dict[str, Any]:
         """The link as its maker sees it. The secrets are derived here, for a key that may see them, and kept nowhere."""
-        row = {name: getattr(link, name) for name in Issued.__slots__}
         secrets: Mapping[str, Any] = {}
         if call.caller.may("links:reveal"):
             secrets = self.secrets.of(app, link)
         return {
-            "link": {**link_view(row), **secrets},
+            "link": {**link_view(link._asdict()), **secrets},
             "user_created": link.user_created,
             "message": link.message,
         }

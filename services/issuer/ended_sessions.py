@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.issuer.new_links import SOURCE
+from services.issuer.link_rows import SOURCE
 from services.issuer.tenancy import DIRECTORY_SQL as SQL
 from shared import outbox
 from shared.bus import Event

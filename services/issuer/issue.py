@@ -5,24 +5,27 @@ Exactly one link an idempotency key (G2): the key's row is written with the link
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID, uuid4
 
+import orjson
+
 from services.issuer.answers import Answer
-from services.issuer.new_links import NewLink
+from services.issuer.new_links import Groups, NewLink, issued_links
 from services.issuer.orders import Guard, Issued, Order, Receipt
 from services.issuer.policy import Draft, UserKey
-from services.issuer.reach import FoundUser, reach_problem
+from services.issuer.reach import FoundUser
 from services.issuer.standing import give_passcodes, standing
 from services.issuer.store import IssuerStore
 from services.issuer.text_limits import TEXT_CHANNELS, TextLimits
 from shared.batching import Batcher, BatchLimits
 from shared.database import Connection, run_batch
-from shared.errors import IdempotencyConflict, Invalid, RateLimited, Refusal, Unavailable
+from shared.errors import IdempotencyConflict, RateLimited, Refusal, Unavailable
 from shared.keys import KeyRing
 from shared.metrics import LINKS_ISSUED
 from shared.outbox import EVENTS_LANE, OutboxBell
+from shared.tokens import new_link_ids
 
 # An order of more links than these flies alone: 128 orders of 10,000 in one transaction would all run into the statement's time
 # limit, and the logins among them too.
@@ -81,42 +84,57 @@ class Issue:
 
     async def _make(self, connection: Connection, orders: list[Order]) -> dict[int, Receipt | BaseException]:
         drafts = [item for order in orders for item in order.items if isinstance(item, Draft)]
-        users = await self._store.resolve_users(connection, _wanted_users(drafts)) if drafts else {}
-        receipts: dict[int, Receipt | BaseException] = {}
-        made = [
-            [
-                self._link(item, users.get(item.user), order) if isinstance(item, Draft) else item
-                for item in order.items
-            ]
-            for order in orders
-        ]
-        await self._charge(made)
-        links = [item for items in made for item in items if isinstance(item, NewLink)]
-        issued = await self._store.create_links(connection, links) if links else {}
-        issued |= await self._stand_alone(
-            connection, [issued[link.draft.link_id] for link in links if link.stands_alone]
-        )
+        made = self._links(orders, {})
+        issued: dict[UUID, Issued] = {}
+        if drafts:
+            held = await self._store.resolve_users(connection, _wanted_users(drafts))
+            made = self._links(orders, held.users)
+            await self._charge(made)
+            issued = await self._write(connection, made, held.at)
         await self._amend(connection, orders, made)
-        for order, items in zip(orders, made, strict=True):
-            receipts[id(order)] = Receipt(
-                [issued[i.draft.link_id] if isinstance(i, NewLink) else i for i in items]
-            )
         _count_issued(orders, made)
-        return receipts
+        return {
+            id(order): Receipt([issued[i.link_id] if isinstance(i, NewLink) else i for i in items])
+            for order, items in zip(orders, made, strict=True)
+        }
 
-    def _link(self, draft: Draft, user: FoundUser | None, order: Order) -> NewLink | Refusal:
-        channel = draft.request.channel
-        problem = reach_problem(channel, draft.user.kind, user, draft.limits)
-        if user is None or problem is not None:
-            return Invalid([problem] if problem else [])
-        return NewLink.of(draft, self._kid, user, order.headers)
+    async def _write(
+        self, connection: Connection, made: list[list[NewLink | Refusal]], created_at: datetime
+    ) -> dict[UUID, Issued]:
+        """Write the links down; return what their makers are told of them, by link id."""
+        links = [item for items in made for item in items if isinstance(item, NewLink)]
+        if not links:
+            return {}
+        await self._store.create_links(connection, links, created_at)
+        issued = issued_links(links, created_at)
+        alone = [issued[link.link_id] for link in links if link.stands_alone]
+        return issued | await self._stand_alone(connection, alone)
+
+    def _links(
+        self, orders: list[Order], users: Mapping[UserKey, FoundUser]
+    ) -> list[list[NewLink | Refusal]]:
+        """Return the links of each order, and in their places what refuses the others."""
+        groups = Groups(self._kid)
+        ids = new_link_ids(sum(len(order.items) for order in orders))
+        made: list[list[NewLink | Refusal]] = []
+        for order in orders:
+            headers = orjson.dumps(order.headers).decode()
+            made.append(
+                [
+                    groups.link(item, users.get(item.user), ids.pop(), headers)
+                    if isinstance(item, Draft)
+                    else item
+                    for item in order.items
+                ]
+            )
+        return made
 
     async def _stand_alone(self, connection: Connection, links: list[Issued]) -> dict[UUID, Issued]:
         """Give links whose passcodes stand alone one of their own; return these links by id."""
         if not links:
             return {}
         epochs = await give_passcodes(connection, self._ring, map(standing, links))
-        return {link.id: replace(link, passcode_epoch=epochs[link.id]) for link in links}
+        return {link.id: link._replace(passcode_epoch=epochs[link.id]) for link in links}
 
     async def _charge(self, made: list[list[NewLink | Refusal]]) -> None:
         """Put a refusal in the place of each text that its limits do not allow.
@@ -128,7 +146,7 @@ class Issue:
             (items, place, item)
             for items in made
             for place, item in enumerate(items)
-            if isinstance(item, NewLink) and item.draft.request.channel in TEXT_CHANNELS
+            if isinstance(item, NewLink) and item.group.form.request.channel in TEXT_CHANNELS
         ]
         for start in range(0, len(texts), _CHARGED_TOGETHER):
             some = texts[start : start + _CHARGED_TOGETHER]
@@ -139,7 +157,8 @@ class Issue:
 
     async def _refused(self, link: NewLink) -> Refusal | None:
         try:
-            await self._texts.take(link.draft.app, link.draft.request.channel, link.recipient or "")
+            form = link.group.form
+            await self._texts.take(form.app, form.request.channel, link.recipient or "")
         except (RateLimited, Unavailable) as refusal:
             return refusal
         return None
@@ -159,7 +178,7 @@ class Issue:
                 isinstance(new, Refusal) and isinstance(old, Draft)
                 for new, old in zip(items, order.items, strict=True)
             ):
-                links = [item.draft.link_id if isinstance(item, NewLink) else item for item in items]
+                links = [item.link_id if isinstance(item, NewLink) else item for item in items]
                 amended.append((order.guard, Answer.of(links)))
         await self._store.forget_keys(connection, empty)
         await self._store.amend_answers(connection, amended)
@@ -186,7 +205,7 @@ def _wanted_users(drafts: Sequence[Draft]) -> dict[UserKey, str | None]:
     """Return the users of links, each with the status that it is made with; None: it is not to be made."""
     wanted: dict[UserKey, str | None] = {}
     for draft in drafts:
-        request = draft.request
+        request = draft.form.request
         status = request.new_user_status or ("pending" if request.type == "invite" else "active")
         wanted[draft.user] = wanted.get(draft.user) or (status if request.create_user else None)
     return wanted
@@ -207,4 +226,4 @@ def _answer(order: Order) -> Answer:
 def _lanes(orders: list[Order]) -> set[str]:
     """Return the lanes that these orders may have written to: every link has its event, and some a message."""
     drafts = [item for order in orders for item in order.items if isinstance(item, Draft)]
-    return {EVENTS_LANE} | {draft.lane for draft in drafts if draft.request.channel != "none"}
+    return {EVENTS_LANE} | {draft.form.lane for draft in drafts if draft.form.request.channel != "none"}

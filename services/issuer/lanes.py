@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.issuer.policy import App, Draft
+from services.issuer.policy import App, Draft, Form
 from shared.cache import Cache
 from shared.errors import Refusal
 from shared.limits import FailOpenBucket, Level
@@ -20,23 +20,35 @@ class Lanes:
         """Return the draft, in the bulk lane when its app has used up its interactive rate."""
         if not _is_counted(draft):
             return draft
-        return draft if await self._of(draft.app).take_up_to(str(draft.app.id), 1) else _in_bulk(draft)
+        app = draft.form.app
+        return (
+            draft
+            if await self._of(app).take_up_to(str(app.id), 1)
+            else draft._replace(form=_in_bulk(draft.form))
+        )
 
     async def assign_all(self, items: Sequence[Draft | Refusal]) -> list[Draft | Refusal]:
         """Return the items of one request, with one look at each app's rate; those past it are in the bulk lane."""
-        apps = {item.app.id: item.app for item in items if isinstance(item, Draft)}
-        wanted = Counter(item.app.id for item in items if isinstance(item, Draft) and _is_counted(item))
+        apps = {item.form.app.id: item.form.app for item in items if isinstance(item, Draft)}
+        wanted = Counter(item.form.app.id for item in items if isinstance(item, Draft) and _is_counted(item))
+        if not wanted:
+            return [*items]
         left = {
             app_id: await self._of(apps[app_id]).take_up_to(str(app_id), count)
             for app_id, count in wanted.items()
         }
+        # Links that share a form share the one in the bulk lane, too.
+        bulk: dict[Form, Form] = {}
         assigned: list[Draft | Refusal] = []
         for item in items:
             if not isinstance(item, Draft) or not _is_counted(item):
                 assigned.append(item)
                 continue
-            assigned.append(item if left[item.app.id] > 0 else _in_bulk(item))
-            left[item.app.id] -= 1
+            form = item.form
+            if left[form.app.id] <= 0:
+                form = bulk.get(form) or bulk.setdefault(form, _in_bulk(form))
+            assigned.append(item._replace(form=form))
+            left[form.app.id] -= 1
         return assigned
 
     async def lane_for(self, app: App, lane: str) -> str:
@@ -54,8 +66,8 @@ class Lanes:
 
 
 def _is_counted(draft: Draft) -> bool:
-    return draft.lane == "interactive" and draft.request.channel != "none"
+    return draft.form.lane == "interactive" and draft.form.request.channel != "none"
 
 
-def _in_bulk(draft: Draft) -> Draft:
-    return replace(draft, lane="bulk")
+def _in_bulk(form: Form) -> Form:
+    return replace(form, lane="bulk")

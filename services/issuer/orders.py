@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from services.issuer.policy import Draft
@@ -39,16 +39,21 @@ class Order:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """A link that exists, as its row says, and its first message. `user_created`: its user was made with it."""
+class Issued(NamedTuple):
+    """A link that exists, as its row says, and its first message. `user_created`: its user was made with it.
+
+    `group`: what it shares with the others of its transaction, None for one that was read. Those of one group differ in what is
+    told of them by id, user, `status`, passcode and message only.
+    """
 
     id: UUID
+    user_id: UUID
+    status: str
+    user_created: bool
+    message_id: UUID | None
     kid: str
     app_id: UUID
-    user_id: UUID
     type: str
-    status: str
     redirect_url: str | None
     state: str | None
     metadata: dict[str, Any]
@@ -62,9 +67,8 @@ class Issued:
     passcode_epoch: int
     url_template: str | None
     doors: str
-    user_created: bool
-    message_id: UUID | None
     message_status: str | None
+    group: object = None
 
     @property
     def message(self) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -104,8 +104,7 @@ class Apps:
         return App.from_row(row, allow_http=self._allow_http) if row else None
 
 
-@dataclass(frozen=True, slots=True)
-class UserKey:
+class UserKey(NamedTuple):
     """How a request names its user: `kind` is `user_id`, `email` or `phone`."""
 
     app_id: UUID
@@ -113,17 +112,16 @@ class UserKey:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A link that its app and key allow, with the id it will have. Only its user is not known yet.
+@dataclass(frozen=True, slots=True, eq=False)
+class Form:
+    """What links may have in common: all that their request, app and key say, except the user.
 
-    `life_seconds` is how long it lives past its beginning at most: `ttl_seconds`, or the app's cap until a provider has accepted it.
-    `doors`: `passcode` for a passcode as a flow of its own, which has no URL.
+    Compared by identity: links of requests that were judged together share one, and are written and told together.
+    `life_seconds` is how long a link lives past its beginning at most: `ttl_seconds`, or the app's cap until a provider has accepted it.
+    `doors`: `passcode` for a passcode as a flow of its own, which has no URL. Of `request` the user says nothing, see `Draft.user`.
     """
 
-    link_id: UUID
     app: App
-    user: UserKey
     lane: str
     slot: str | None
     redirect_url: str | None
@@ -135,6 +133,14 @@ class Draft:
     limits: KeyLimits = NO_LIMITS
     renewed_from: UUID | None = None
     doors: Doors = "both"
+
+
+class Draft(NamedTuple):
+    """A link that its app and key allow, with the id it will have. Only its user is not known yet."""
+
+    link_id: UUID
+    user: UserKey
+    form: Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,10 +229,8 @@ def lives_from_acceptance(app: App, request: LinkRequest) -> bool:
 def _draft(app: App, asked: Asked) -> Draft:
     request, ttl_seconds = asked.request, ttl_of(app, asked)
     from_acceptance = lives_from_acceptance(app, request)
-    return Draft(
-        link_id=new_link_id(),
+    form = Form(
         app=app,
-        user=user_key(app, request),
         lane=asked.lane,
         slot=slot_of(app, asked),
         redirect_url=resolve_redirect(app, asked),
@@ -238,6 +242,7 @@ def _draft(app: App, asked: Asked) -> Draft:
         limits=asked.limits,
         doors=asked.doors,
     )
+    return Draft(new_link_id(), user_key(app, request), form)
 
 
 def user_key(app: App, request: LinkRequest) -> UserKey:

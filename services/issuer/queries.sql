@@ -36,25 +36,33 @@ FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS row (app_id, scop
 WHERE (k.app_id, k.scope, k.key) = (row.app_id, row.scope, row.key)
 
 -- name: hold_users
--- Finds the wanted users and makes those of $7 to $11 that are missing, in one trip. A user whom another transaction made meanwhile is in
+-- Finds the wanted users and makes those that are missing and have an id to get, in one trip; each row of the parameters is a list of them. A user whom another transaction made meanwhile is in
 -- neither half: asked again, the statement has a new snapshot.
 -- Held until the commit against a change of the address and against deletion: a link must not go to an address that its user has just
--- left, past the revocation that the change brings.
+-- left, past the revocation that the change brings. The last row has no user: it says when, which is when the transaction began.
 -- Made in one order, so that two batches with the same new addresses wait for each other instead of deadlocking.
-WITH by_email AS (
+WITH wanted AS MATERIALIZED (
+    SELECT app_id, kind, status, value, id
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) AS alike (app_id, kind, status, texts, ids),
+        LATERAL ROWS FROM (json_array_elements_text(texts::json), unnest(ids::uuid[])) AS wanted (value, id)
+), by_email AS (
     SELECT wanted.app_id, wanted.value, u.id, u.email, u.phone, u.imported_id
-    FROM unnest($1::uuid[], $2::text[]) AS wanted (app_id, value)
+    FROM wanted
     JOIN magiclink.users u ON u.app_id = wanted.app_id AND u.email = wanted.value
+    WHERE wanted.kind = 'email'
     FOR KEY SHARE OF u
 ), by_phone AS (
     SELECT wanted.app_id, wanted.value, u.id, u.email, u.phone, u.imported_id
-    FROM unnest($3::uuid[], $4::text[]) AS wanted (app_id, value)
+    FROM wanted
     JOIN magiclink.users u ON u.app_id = wanted.app_id AND u.phone = wanted.value
+    WHERE wanted.kind = 'phone'
     FOR KEY SHARE OF u
 ), by_id AS (
     SELECT wanted.app_id, wanted.value, u.id, u.email, u.phone, u.imported_id
-    FROM unnest($5::uuid[], $6::text[]) AS wanted (app_id, value)
-    JOIN magiclink.users u ON u.app_id = wanted.app_id AND u.id = wanted.value::uuid
+    FROM wanted
+    JOIN magiclink.users u
+        ON u.app_id = wanted.app_id AND u.id = CASE wanted.kind WHEN 'user_id' THEN wanted.value::uuid END
+    WHERE wanted.kind = 'user_id'
     FOR KEY SHARE OF u
 ), held AS (
     SELECT 'email' AS kind, * FROM by_email
@@ -66,31 +74,39 @@ WITH by_email AS (
     -- NOT IN, which is hashed: a join of a thousand by a thousand is not, as long as PostgreSQL takes each for ten.
     INSERT INTO magiclink.users (id, app_id, email, phone, status)
     SELECT id, app_id, CASE kind WHEN 'email' THEN value END, CASE kind WHEN 'phone' THEN value END, status
-    FROM unnest($7::uuid[], $8::uuid[], $9::text[], $10::text[], $11::text[]) AS row (id, app_id, kind, value, status)
-    WHERE (app_id, kind, value) NOT IN (SELECT held.app_id, held.kind, held.value FROM held)
+    FROM wanted
+    WHERE id IS NOT NULL AND (app_id, kind, value) NOT IN (SELECT held.app_id, held.kind, held.value FROM held)
     ORDER BY app_id, kind, value
     ON CONFLICT DO NOTHING
     RETURNING id, app_id, email, phone
 )
-SELECT kind, app_id, value, id, email, phone, imported_id, false AS is_new FROM held
+SELECT kind, app_id, value, id, email, phone, imported_id, false AS is_new, NULL::timestamptz AS held_at FROM held
 UNION ALL
-SELECT CASE WHEN email IS NULL THEN 'phone' ELSE 'email' END, app_id, coalesce(email, phone), id, email, phone, NULL, true FROM made
+SELECT CASE WHEN email IS NULL THEN 'phone' ELSE 'email' END, app_id, coalesce(email, phone), id, email, phone, NULL, true, NULL FROM made
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, now()
 
 -- name: create_links
--- Links with their first messages and their slots, in one trip: each link is one row here.
+-- Links with their first messages, slots and outbox rows, in one trip. What links have in common stands once for all of a group, and the
+-- lists of what differs in texts: each link becomes a row here.
 -- Of a slot the last commit wins: ids are no order, for the clocks of two replicas differ. Sorted, as every writer of heads, against deadlocks.
 WITH link AS MATERIALIZED (
-    SELECT *
+    SELECT kid, app_id, type, channel, lane, redirect_url, state, metadata, client, locale, time_zone, code_challenge, ttl_seconds,
+           grant_ttl_seconds, passcode_format, send_at, slot, binding, verifies, ttl_from_acceptance, life_seconds, renewed_from,
+           url_template, doors, template, data, id, user_id, is_head, message_id, recipient
     FROM unnest(
-        $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-        $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::int[], $16::int[], $17::text[], $18::timestamptz[],
-        $19::text[], $20::text[], $21::text[], $22::bool[], $23::int[], $24::uuid[], $25::text[], $26::text[],
-        $27::bool[], $28::uuid[], $29::text[], $30::text[], $31::text[]
-    ) AS link (
-        id, kid, app_id, user_id, type, channel, lane, redirect_url, state, metadata, client, locale, time_zone,
-        code_challenge, ttl_seconds, grant_ttl_seconds, passcode_format, send_at, slot, binding, verifies, ttl_from_acceptance,
-        life_seconds, renewed_from, url_template, doors, is_head, message_id, recipient, template, data
-    )
+        $1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+        $10::text[], $11::text[], $12::text[], $13::int[], $14::int[], $15::text[], $16::timestamptz[], $17::text[], $18::text[],
+        $19::text[], $20::bool[], $21::int[], $22::uuid[], $23::text[], $24::text[], $25::text[], $26::text[],
+        $27::text[], $28::text[], $29::text[], $30::text[], $31::text[]
+    ) AS alike (
+        kid, app_id, type, channel, lane, redirect_url, state, metadata, client, locale, time_zone, code_challenge, ttl_seconds,
+        grant_ttl_seconds, passcode_format, send_at, slot, binding, verifies, ttl_from_acceptance, life_seconds, renewed_from,
+        url_template, doors, template, data, ids, user_ids, are_heads, message_ids, recipients
+    ), LATERAL ROWS FROM (
+        unnest(ids::uuid[]), unnest(user_ids::uuid[]), unnest(are_heads::bool[]), unnest(message_ids::uuid[]),
+        json_array_elements_text(recipients::json)
+    ) AS link (id, user_id, is_head, message_id, recipient)
 ), made AS (
     INSERT INTO magiclink.links (
         id, kid, app_id, user_id, type, channel, lane, redirect_url, state, metadata, client, locale, time_zone,
@@ -102,13 +118,12 @@ WITH link AS MATERIALIZED (
            ttl_from_acceptance, renewed_from, url_template, doors, now(), greatest(send_at, now()),
            greatest(send_at, now()) + make_interval(secs => life_seconds)
     FROM link
-    RETURNING id, created_at, expires_at, not_before
 ), queued AS (
     INSERT INTO magiclink.messages (
         id, link_id, app_id, user_id, channel, recipient, locale, template, data, lane, status, lease_until, created_at
     )
     SELECT message_id, id, app_id, user_id, channel, recipient, locale, template, data::jsonb, lane, 'queued',
-           greatest(send_at, now()) + make_interval(secs => $32), now()
+           greatest(send_at, now()) + make_interval(secs => $38), now()
     FROM link
     WHERE message_id IS NOT NULL
 ), taken AS (
@@ -119,7 +134,13 @@ WITH link AS MATERIALIZED (
     ORDER BY app_id, user_id, type, slot
     ON CONFLICT (app_id, user_id, type, slot) DO UPDATE SET link_id = excluded.link_id
 )
-SELECT id, created_at, expires_at, not_before FROM made
+INSERT INTO magiclink.outbox (lane, due_at, topic, key, value, headers)
+SELECT lane, coalesce(due_at, now()), topic, key, convert_to(value, 'UTF8'), header::jsonb
+FROM unnest($32::text[], $33::timestamptz[], $34::text[], $35::text[], $36::text[], $37::text[])
+    AS alike (lane, due_at, topic, keys, events, headers),
+    LATERAL ROWS FROM (
+        unnest(keys::text[]), unnest(string_to_array(events, E'\n')), unnest(string_to_array(headers, E'\n'))
+    ) AS row (key, value, header)
 
 -- name: read_issued
 -- Links of an answered request, for its replay: by the app that asked, and no other.

@@ -1,7 +1,6 @@
 """Whether and where a link reaches its user: what can be told only once the user is known."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from services.issuer.key_limits import recipient_problem
@@ -15,8 +14,7 @@ def address_of(channel: str) -> Literal["email", "phone"]:
     return "email" if channel == "email" else "phone"
 
 
-@dataclass(frozen=True, slots=True)
-class FoundUser:
+class FoundUser(NamedTuple):
     """A user as far as issuing needs it. `is_new`: they were made for this very link."""
 
     id: UUID

@@ -165,10 +165,11 @@ def _draft_again(app: App, old: Row) -> Draft:
     )
     draft = draft_link(app, request, "interactive")
     # The text of the state and "no redirect" go over as they are, and a link that had no rivals gets none.
-    return replace(
-        draft,
+    form = replace(
+        draft.form,
         state=old["state"],
-        redirect_url=old["redirect_url"] and draft.redirect_url,
+        redirect_url=old["redirect_url"] and draft.form.redirect_url,
         slot=old["slot"],
         renewed_from=old["id"],
     )
+    return draft._replace(form=form)

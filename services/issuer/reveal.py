@@ -36,19 +36,24 @@ class Secrets:
         """
         if self.ring.key("link", link.kid) is None:
             return {}
-        ref = LinkRef(link.kid, link.id)
-        passcode = self.passcode(link)
-        poll_token = make_poll_token(self.ring, ref)
-        found: dict[str, Any] = {"passcode": passcode, "poll_token": poll_token}
+        texts = self.texts(link)
         if link.doors == "passcode":
-            return found
-        token = make_token(self.ring, link.id, link.kid)
+            return texts
+        token = texts["token"] or ""
         if link.url_template is None:
             url = link_url(self.public_url, app.landing_url, token)
         else:
-            known = {"token": token, "passcode": passcode or "", "poll_token": poll_token}
+            known = {name: text or "" for name, text in texts.items()}
             url = fill_secrets(link.url_template, {**known, "link_id": str(link.id)})
-        return {**found, "url": url, "token": token}
+        return {**texts, "url": url}
+
+    def texts(self, link: Issued) -> dict[str, str | None]:
+        """Return `passcode`, `poll_token` and, unless the link is a passcode only, `token`. The ring holds the link's key."""
+        ref = LinkRef(link.kid, link.id)
+        found = {"passcode": self.passcode(link), "poll_token": make_poll_token(self.ring, ref)}
+        if link.doors != "passcode":
+            found["token"] = make_token(self.ring, link.id, link.kid)
+        return found
 
     def passcode(self, link: Issued) -> str | None:
         """Return the passcode of a link, None if it has none, or none any more."""
@@ -76,4 +81,4 @@ class Reveal:
         if problems:
             raise Invalid(problems)
         log.info("link_revealed", link_id=str(link_id), key_id=str(caller.key_id))
-        return Issued(**{name: row[name] for name in Issued.__slots__})
+        return Issued(**{name: value for name, value in row.items() if name in Issued._fields})

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.issuer.idempotency import Answered, Once, Work
-from services.issuer.new_links import SOURCE
+from services.issuer.link_rows import SOURCE
 from services.issuer.orders import Guard
 from services.issuer.reading import read_link
 from services.issuer.tenancy import SQL

@@ -11,7 +11,7 @@ import orjson
 from services.issuer.idempotency import Answered, Once, Work
 from services.issuer.key_limits import channel_problems, link_problems
 from services.issuer.lanes import Lanes
-from services.issuer.new_links import SOURCE
+from services.issuer.link_rows import SOURCE
 from services.issuer.orders import Guard, Issued
 from services.issuer.policy import App
 from services.issuer.reach import address_missing, address_of

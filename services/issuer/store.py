@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -9,25 +11,33 @@ from uuid import UUID
 import orjson
 
 from services.issuer.answers import Answer
-from services.issuer.new_links import (
+from services.issuer.link_rows import (
+    EVENT_COLUMNS,
     LINK_COLUMNS,
-    Made,
-    NewLink,
-    heads,
-    issued_link,
-    link_row,
-    outbox_rows,
+    alike,
+    array_text,
+    event_rows,
+    json_text,
+    link_lists,
 )
+from services.issuer.new_links import NewLink, heads
 from services.issuer.orders import Guard, Issued
 from services.issuer.policy import UserKey
 from services.issuer.postponing import Postponed
 from services.issuer.reach import FoundUser
-from shared import outbox
 from shared.database import Connection, Pool
 from shared.sql_blocks import SqlBlocks
-from shared.tokens import new_link_id
+from shared.tokens import new_link_ids
 
 SQL = SqlBlocks(Path(__file__).parent / "queries.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Users who stay as they are until the commit, and `at`: when the transaction began, which is when its links are created."""
+
+    at: datetime
+    users: dict[UserKey, FoundUser]
 
 
 class IssuerStore:
@@ -82,50 +92,53 @@ class IssuerStore:
             [item.pause_seconds for item in postponed],
         )
 
-    async def resolve_users(
-        self, connection: Connection, wanted: Mapping[UserKey, str | None]
-    ) -> dict[UserKey, FoundUser]:
+    async def resolve_users(self, connection: Connection, wanted: Mapping[UserKey, str | None]) -> Held:
         """Return the users of these keys and hold them, made when missing with the status named, if one is.
 
         An unknown `user_id` is left out, and an unknown address whose status is None.
         """
-        found = await self._hold_users(connection, wanted)
+        held = await self._hold_users(connection, wanted)
         missing = {
-            key: status for key, status in wanted.items() if key not in found and _may_be_made(key, status)
+            key: status
+            for key, status in wanted.items()
+            if key not in held.users and _may_be_made(key, status)
         }
         if missing:
             # Another replica made them while we waited for it: a new snapshot sees them.
-            found |= await self._hold_users(connection, missing)
-        return found
+            held.users.update((await self._hold_users(connection, missing)).users)
+        return held
 
-    async def _hold_users(
-        self, connection: Connection, wanted: Mapping[UserKey, str | None]
-    ) -> dict[UserKey, FoundUser]:
-        columns: list[Sequence[Any]] = []
-        for kind in ("email", "phone", "user_id"):
-            of_kind = [(key.app_id, key.value) for key in wanted if key.kind == kind]
-            columns += _columns(of_kind, 2)
-        may_be_made = [
-            (new_link_id(), key.app_id, key.kind, key.value, status)
-            for key, status in wanted.items()
-            if _may_be_made(key, status)
+    async def _hold_users(self, connection: Connection, wanted: Mapping[UserKey, str | None]) -> Held:
+        groups: dict[tuple[UUID, str, str | None], list[str]] = {}
+        for key, status in wanted.items():
+            new_status = status if _may_be_made(key, status) else None
+            groups.setdefault((key.app_id, key.kind, new_status), []).append(key.value)
+        asked = [
+            (*group, json_text(values), array_text(new_link_ids(len(values)) if group[2] else ()))
+            for group, values in groups.items()
         ]
-        rows = await connection.fetch(SQL.hold_users, *columns, *_columns(may_be_made, 5))
-        return {
+        *rows, last = await connection.fetch(SQL.hold_users, *_columns(asked, 5))
+        users = {
             UserKey(app_id, kind, value): FoundUser(user_id, email, phone, imported_id, is_new)
-            for kind, app_id, value, user_id, email, phone, imported_id, is_new in rows
+            for kind, app_id, value, user_id, email, phone, imported_id, is_new, _ in rows
         }
+        return Held(last["held_at"], users)
 
-    async def create_links(self, connection: Connection, links: Sequence[NewLink]) -> dict[UUID, Issued]:
-        """Write links, messages and outbox rows; return the links by id."""
-        messages = {link.draft.link_id: new_link_id() for link in links if link.recipient is not None}
+    async def create_links(
+        self, connection: Connection, links: Sequence[NewLink], created_at: datetime
+    ) -> None:
+        """Write links, messages, slots and outbox rows. `created_at`: when the transaction began, as `Held.at` says."""
         newest = heads(links)
-        columns = _columns([link_row(link, messages, newest) for link in links], LINK_COLUMNS)
-        rows = await connection.fetch(SQL.create_links, *columns, self._queue_lease_seconds)
-        times = {row["id"]: row for row in rows}
-        await outbox.append(connection, outbox_rows(links, messages, times))
-        made = Made(times, messages, newest)
-        return {link.draft.link_id: issued_link(link, made) for link in links}
+        rows, events = [], []
+        for columns, its_links in alike(links).items():
+            rows.append((*columns, *link_lists(its_links, newest)))
+            events += event_rows(its_links, created_at)
+        await connection.execute(
+            SQL.create_links,
+            *_columns(rows, LINK_COLUMNS),
+            *_columns(events, EVENT_COLUMNS),
+            self._queue_lease_seconds,
+        )
 
     async def read_issued(self, link_ids: Sequence[UUID], app_ids: set[UUID]) -> dict[UUID, Issued]:
         """Return links by id, if they are of these apps."""

@@ -12,7 +12,7 @@ import structlog
 
 from services.issuer.housekeeping import Housekeeping, Keeping, Kept
 from services.issuer.lag import LaneLag
-from services.issuer.new_links import SOURCE
+from services.issuer.link_rows import SOURCE
 from services.issuer.store import SQL
 from shared import outbox
 from shared.bus import LANES, is_broker_away

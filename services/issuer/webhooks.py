@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic_core import PydanticCustomError
 
 from services.issuer.idempotency import Answered, Once, Work
-from services.issuer.new_links import SOURCE
+from services.issuer.link_rows import SOURCE
 from services.issuer.orders import Guard
 from services.issuer.paging import PageQuery, page
 from services.issuer.tenancy import Reader

@@ -10,8 +10,13 @@ from uuid import UUID
 
 import orjson
 
-from services.issuer import ended_sessions, new_links, revoke, webhooks
+from services.issuer import ended_sessions, revoke, webhooks
+from services.issuer.link_rows import event_rows
+from services.issuer.new_links import Group, NewLink
+from services.issuer.policy import Form
+from services.issuer.reach import FoundUser
 from services.notifier import callbacks, deliver
+from shared.links import LinkRequest
 from shared.messages import MessageFacts, Queueing, Told, message_row, queued_row
 from shared.outbox import OutboxRow, lifecycle_row
 from tests.house.tree import modules, sql_files
@@ -42,15 +47,20 @@ def produced_types() -> set[str]:
 
 def events_of_python() -> Iterator[dict[str, Any]]:
     """Yield every event that Python code makes, as it stands in the outbox."""
-    request = SimpleNamespace(type="login", channel="email", send_at=None)
-    draft: Any = SimpleNamespace(
-        link_id=FACTS.link_id, app=SimpleNamespace(id=FACTS.app_id), lane="interactive", request=request
+    request: Any = LinkRequest(user_id=FACTS.user_id, channel="email")
+    app: Any = SimpleNamespace(id=FACTS.app_id)
+    form = Form(app, "interactive", None, None, 900, 900, False, None, request)
+    group = Group(form, "1", None, None)
+    link = NewLink(
+        FACTS.link_id,
+        FoundUser(FACTS.user_id, "ann@example.com", None),
+        "ann@example.com",
+        FACTS.message_id,
+        "{}",
+        group,
     )
-    link = new_links.NewLink(draft, "1", FACTS.user_id, "ann@example.com", {})
-    yield from map(
-        _read,
-        new_links.outbox_rows([link], {FACTS.link_id: FACTS.message_id}, {FACTS.link_id: {"created_at": AT}}),
-    )
+    for *_, events, _ in event_rows([link], AT):
+        yield from map(orjson.loads, events.split("\n"))
     row = {
         "id": FACTS.link_id, "app_id": FACTS.app_id, "user_id": FACTS.user_id, "type": "login", "revoked_at": AT, "sequence": 3,
     }  # fmt: skip

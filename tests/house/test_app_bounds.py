@@ -11,7 +11,8 @@ _GUARDED = re.compile(
 )
 # `app_id = $1`, `l.app_id = attempt.app_id`, `= ANY`, `(app_id, …) =`, or the column of an INSERT.
 _BOUND = re.compile(r"\bapp_id\s*(=|IN\b)|=\s*(ANY\s*\()?\w+\.app_id\b|\(\s*k?\.?app_id\b[^)]*\)\s*=")
-_INSERTS = re.compile(r"INSERT INTO magiclink\.\w+(?: AS \w+)?\s*\(([^)]*)\)", re.DOTALL)
+# The outbox has no column for it: the app stands in the event, of the rows that the same statement writes.
+_INSERTS = re.compile(r"INSERT INTO magiclink\.(?!outbox\b)\w+(?: AS \w+)?\s*\(([^)]*)\)", re.DOTALL)
 
 # block: why it has no caller. Whoever adds one says by whose authority it runs.
 WITHOUT_CALLER = {
@@ -79,6 +80,14 @@ def test_no_exception_outlives_its_statement() -> None:
         ("SELECT * FROM magiclink.links l WHERE l.app_id = ANY ($2::uuid[])", True),
         ("INSERT INTO magiclink.users (id, app_id, email) SELECT 1", True),
         ("INSERT INTO magiclink.users (id, email) SELECT 1", False),
+        (
+            "WITH x AS (INSERT INTO magiclink.users (app_id) SELECT 1) INSERT INTO magiclink.outbox (key) SELECT 1",
+            True,
+        ),
+        (
+            "WITH x AS (INSERT INTO magiclink.users (id) SELECT 1) INSERT INTO magiclink.outbox (app_id) SELECT 1",
+            False,
+        ),
         ("DELETE FROM magiclink.users WHERE id = $1 RETURNING app_id", False),
     ],
 )

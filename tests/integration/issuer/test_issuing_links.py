@@ -309,9 +309,9 @@ async def test_large_orders_are_committed_one_by_one_and_never_with_a_login(
     together: list[int] = []
 
     class Watched(IssuerStore):
-        async def create_links(self, connection: Any, links: Any) -> Any:
+        async def create_links(self, connection: Any, links: Any, created_at: Any) -> None:
             together.append(len(links))
-            return await super().create_links(connection, links)
+            await super().create_links(connection, links, created_at)
 
     bell = OutboxBell(issuer_pool)
     issue = Issue(Watched(issuer_pool, 60), RINGS["issuer"], bell, TextLimits(cache))

@@ -16,7 +16,6 @@ from shared.cache import Cache
 from shared.database import Connection, Pool
 from shared.idempotency import hash_body
 from shared.links import LinkRequest
-from shared.outbox import SQL as OUTBOX_SQL
 from shared.outbox import OutboxBell
 from tests.seeds import RINGS, Seeds
 
@@ -41,7 +40,7 @@ class Watched(IssuerStore):
             self.asked.append(record.query)
 
 
-async def test_new_users_links_slots_and_messages_are_written_in_four_statements(
+async def test_new_users_links_slots_messages_and_events_are_written_in_three_statements(
     issuer_pool: Pool, cache: Cache, seeds: Seeds
 ) -> None:
     store, bell, ring = Watched(issuer_pool), OutboxBell(issuer_pool), RINGS["issuer"]
@@ -54,7 +53,7 @@ async def test_new_users_links_slots_and_messages_are_written_in_four_statements
 
     receipts = await Issue(store, ring, bell, TextLimits(cache)).issue_together([order() for _ in range(5)])
     assert not any(isinstance(receipt, BaseException) for receipt in receipts)
-    assert store.asked == [SQL.claim_keys, SQL.hold_users, SQL.create_links, OUTBOX_SQL.append_outbox]
+    assert store.asked == [SQL.claim_keys, SQL.hold_users, SQL.create_links]
     await bell.close()
 
 

@@ -54,14 +54,14 @@ class Parts:
 
 
 def _issued(draft: Draft) -> Issued:
-    request = draft.request
+    form, request = draft.form, draft.form.request
     at: Any = None
     return Issued(
-        id=draft.link_id, kid="1", app_id=draft.app.id, user_id=uuid4(), type=request.type, status="issued",
-        redirect_url=draft.redirect_url, state=draft.state, metadata=request.metadata, channel=request.channel, send_at=None,
+        id=draft.link_id, kid="1", app_id=form.app.id, user_id=uuid4(), type=request.type, status="issued",
+        redirect_url=form.redirect_url, state=form.state, metadata=request.metadata, channel=request.channel, send_at=None,
         created_at=at, expires_at=at, consumed_at=None, revoked_at=None,
-        passcode_format=draft.app.passcode_format if request.passcode else None, passcode_epoch=0,
-        url_template=request.url_template, doors=draft.doors, user_created=False,
+        passcode_format=form.app.passcode_format if request.passcode else None, passcode_epoch=0,
+        url_template=request.url_template, doors=form.doors, user_created=False,
         message_id=None if request.channel == "none" else uuid4(), message_status=None,
     )  # fmt: skip
 
@@ -146,7 +146,7 @@ async def test_a_single_link_is_interactive_and_a_batch_is_bulk() -> None:
     await parts.api().create_batch(
         call({"links": [{"email": "a@example.com"}, {"email": "a@example.com", "lane": "interactive"}]})
     )
-    lanes = [[item.lane for item in order.items if isinstance(item, Draft)] for order in parts.orders]
+    lanes = [[item.form.lane for item in order.items if isinstance(item, Draft)] for order in parts.orders]
     assert lanes == [["interactive"], ["bulk", "interactive"]]
 
 

@@ -91,7 +91,7 @@ async def test_a_good_event_becomes_an_order_guarded_by_its_source_and_id() -> N
     assert guard.keep_seconds == 30 * 86400
     (draft,) = found.order.items
     assert isinstance(draft, Draft)
-    assert (draft.lane, draft.request.email, found.order.via) == ("bulk", "ann@example.com", "kafka")
+    assert (draft.form.lane, draft.user.value, found.order.via) == ("bulk", "ann@example.com", "kafka")
 
 
 @pytest.mark.parametrize(

@@ -58,9 +58,14 @@ def rules_broken(**request: Any) -> list[tuple[str, str]]:
 
 def test_a_plain_request_takes_its_app_settings() -> None:
     made = draft()
-    assert (made.ttl_seconds, made.lane, made.redirect_url, made.state) == (900, "interactive", None, None)
+    assert (made.form.ttl_seconds, made.form.lane, made.form.redirect_url, made.form.state) == (
+        900,
+        "interactive",
+        None,
+        None,
+    )
     assert made.user == UserKey(APP_ID, "email", "ann@example.com")
-    assert made.app.passcode_format == "digits:6"
+    assert made.form.app.passcode_format == "digits:6"
 
 
 def test_every_draft_has_an_id_of_its_own() -> None:
@@ -81,7 +86,7 @@ def test_a_user_is_named_in_one_of_three_ways(request_: dict[str, Any], user: tu
 
 
 def test_a_link_lives_no_longer_than_its_app_allows() -> None:
-    assert draft(ttl_seconds=3600).ttl_seconds == 3600
+    assert draft(ttl_seconds=3600).form.ttl_seconds == 3600
     assert rules_broken(ttl_seconds=3601) == [("ttl_seconds", "ttl_too_long")]
 
 
@@ -98,7 +103,7 @@ def test_a_link_lives_no_longer_than_its_app_allows() -> None:
 def test_a_link_leads_where_it_asks_or_where_its_app_says(
     wanted: str | None, default: str | None, leads_to: str | None
 ) -> None:
-    assert draft(app(default_redirect_url=default), redirect_url=wanted).redirect_url == leads_to
+    assert draft(app(default_redirect_url=default), redirect_url=wanted).form.redirect_url == leads_to
 
 
 def test_a_redirect_is_refused_with_the_rule_that_refused_it() -> None:
@@ -121,7 +126,7 @@ def test_every_rule_of_the_app_that_is_broken_is_named_at_once() -> None:
 
 @pytest.mark.parametrize("ahead", [timedelta(days=30), timedelta(0), timedelta(days=-1)])
 def test_a_send_may_lie_up_to_30_days_ahead(ahead: timedelta) -> None:
-    assert draft(channel="email", send_at=NOW + ahead).request.send_at == NOW + ahead
+    assert draft(channel="email", send_at=NOW + ahead).form.request.send_at == NOW + ahead
 
 
 @pytest.mark.parametrize(
@@ -130,7 +135,7 @@ def test_a_send_may_lie_up_to_30_days_ahead(ahead: timedelta) -> None:
      ("interactive", "bulk", "interactive")],
 )  # fmt: skip
 def test_a_link_takes_the_lane_it_asks_for(asked: str | None, default: str, lane: str) -> None:
-    assert draft(default_lane=default, lane=asked).lane == lane
+    assert draft(default_lane=default, lane=asked).form.lane == lane
 
 
 @pytest.mark.parametrize(
@@ -139,7 +144,7 @@ def test_a_link_takes_the_lane_it_asks_for(asked: str | None, default: str, lane
      (False, "false"), ("", '""')],
 )  # fmt: skip
 def test_a_state_is_kept_as_its_own_text(state: Any, text: str | None) -> None:
-    kept = draft(state=state).state
+    kept = draft(state=state).form.state
     assert kept == text
     assert kept is None or orjson.loads(kept) == state
 
@@ -161,7 +166,7 @@ def test_a_state_is_kept_as_its_own_text(state: Any, text: str | None) -> None:
 def test_only_an_awaited_link_of_such_a_type_or_one_that_names_a_slot_has_rivals(
     latest_only: list[str], request_: dict[str, Any], slot: str | None
 ) -> None:
-    assert draft(app(latest_only=latest_only), **request_).slot == slot
+    assert draft(app(latest_only=latest_only), **request_).form.slot == slot
 
 
 @pytest.mark.parametrize(
@@ -176,8 +181,10 @@ def test_a_life_that_begins_with_acceptance_ends_at_the_cap_until_then(
     request_: dict[str, Any], life_seconds: int, from_acceptance: bool
 ) -> None:
     made = draft(app(ttl_from="acceptance", acceptance_cap_seconds=7200), **request_)
-    assert (made.life_seconds, made.ttl_from_acceptance) == (life_seconds, from_acceptance)
-    assert draft(app(ttl_from="acceptance", acceptance_cap_seconds=600), channel="sms").life_seconds == 900
+    assert (made.form.life_seconds, made.form.ttl_from_acceptance) == (life_seconds, from_acceptance)
+    assert (
+        draft(app(ttl_from="acceptance", acceptance_cap_seconds=600), channel="sms").form.life_seconds == 900
+    )
 
 
 def test_a_link_bound_to_its_browser_cannot_lead_to_a_page_that_does_not_know_of_it() -> None:
@@ -185,15 +192,15 @@ def test_a_link_bound_to_its_browser_cannot_lead_to_a_page_that_does_not_know_of
     with pytest.raises(Invalid) as refused:
         draft(landing, binding="require")
     assert [(p.field, p.rule) for p in refused.value.problems] == [("binding", "binding_needs_our_page")]
-    assert draft(landing, binding="prefer").request.binding == "prefer"
-    assert draft(binding="require").request.binding == "require"
+    assert draft(landing, binding="prefer").form.request.binding == "prefer"
+    assert draft(binding="require").form.request.binding == "require"
 
 
 def test_a_default_life_is_cut_to_what_the_key_may_ask_for() -> None:
     limits = KeyLimits(max_ttl_seconds=300)
-    assert draft(limits=limits).ttl_seconds == 300
-    assert draft(limits=limits, ttl_seconds=60).ttl_seconds == 60
-    assert draft(limits=KeyLimits(max_ttl_seconds=3000)).ttl_seconds == 900
+    assert draft(limits=limits).form.ttl_seconds == 300
+    assert draft(limits=limits, ttl_seconds=60).form.ttl_seconds == 60
+    assert draft(limits=KeyLimits(max_ttl_seconds=3000)).form.ttl_seconds == 900
 
 
 def test_every_limit_of_the_key_that_is_broken_is_named_at_once_beside_those_of_the_app() -> None:

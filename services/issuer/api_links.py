@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.issuer import shapes
+from services.issuer.alike import Alike
 from services.issuer.idempotency import guard_of
 from services.issuer.issue import Issue
 from services.issuer.lanes import Lanes
@@ -20,11 +21,9 @@ from shared.http.routes import (
     BATCH_BODY_BYTES,
     ApiKey,
     Call,
-    Caller,
     Described,
     Route,
     json_response,
-    validate,
 )
 from shared.keys import KeyRing
 from shared.links import LinkRequest, link_view
@@ -90,8 +89,9 @@ class LinksApi:
         """Make up to 10,000 links; each item succeeds or is refused by itself."""
         batch = await call.body(BatchRequest)
         app = await self.apps.get(call.caller.app_id)
+        alike = Alike(app, "bulk", LinkRequest, call.caller.limits)
         items = await self.lanes.assign_all(
-            [_draft(app, call.caller, index, item) for index, item in enumerate(batch.links)]
+            [_draft(alike, index, item) for index, item in enumerate(batch.links)]
         )
         receipt = await self.issue.one(self._order(call, app, "POST /v1/links/batch", items))
         results = [
@@ -116,9 +116,8 @@ class LinksApi:
         }
 
 
-def _draft(app: App, caller: Caller, index: int, item: dict[str, Any]) -> Draft | Refusal:
+def _draft(alike: Alike, index: int, item: dict[str, Any]) -> Draft | Refusal:
     try:
-        request = validate(LinkRequest, item, f"links.{index}.")
-        return draft_link(app, request, "bulk", caller.limits)
+        return alike.draft(item, f"links.{index}.")
     except Refusal as refusal:
         return refusal

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.issuer import shapes
 from services.issuer.alike import Alike
+from services.issuer.batch_answers import GroupedAnswers
 from services.issuer.idempotency import guard_of
 from services.issuer.issue import Issue
 from services.issuer.lanes import Lanes
@@ -94,8 +95,10 @@ class LinksApi:
             [_draft(alike, index, item) for index, item in enumerate(batch.links)]
         )
         receipt = await self.issue.one(self._order(call, app, "POST /v1/links/batch", items))
+        secrets = self.secrets if call.caller.may("links:reveal") else None
+        answers = GroupedAnswers(lambda link: self.view(link, app, call), secrets)
         results = [
-            {"error": problem(item)} if isinstance(item, Refusal) else self.view(item, app, call)
+            {"error": problem(item)} if isinstance(item, Refusal) else answers.result(item)
             for item in receipt.items
         ]
         return json_response({"results": results}, 200, receipt.headers)

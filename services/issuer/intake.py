@@ -5,15 +5,16 @@ What a limit of texts does not allow now comes again later, through the outbox; 
 Offsets are committed after the transaction (shared.consumer).
 """
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import orjson
-from pydantic import ValidationError
 
+from services.issuer.alike import Alike
 from services.issuer.issue import Issue
 from services.issuer.lanes import Lanes
 from services.issuer.orders import Guard, Order
-from services.issuer.policy import Apps, draft_link
+from services.issuer.policy import Apps
 from services.issuer.postponing import Postponed, pause_seconds, waited_too_long
 from services.issuer.store import IssuerStore
 from shared.bus import Event, EventInvalid, decode_event, refuse_old
@@ -21,8 +22,8 @@ from shared.clock import Clock, wall
 from shared.consumer import Record, request_id_of
 from shared.database import is_away
 from shared.dead_letters import Refused, put_aside
-from shared.errors import Invalid, RateLimited, Refusal, Unavailable
-from shared.http.routes import field_problems
+from shared.errors import RateLimited, Refusal, Unavailable
+from shared.http.routes import validate
 from shared.idempotency import hash_body
 from shared.keys import KeyRing
 from shared.links import RequestedLink
@@ -60,7 +61,8 @@ class Intake:
 
     async def handle(self, records: list[Record]) -> int:
         """Issue what is asked for; put aside what is refused, and return how many that were. Raises when the database is away: nothing is skipped."""
-        read = [await self._read(record) for record in records]
+        known: dict[str, Alike] = {}
+        read = [await self._read(record, known) for record in records]
         refused = [item for item in read if isinstance(item, Refused)]
         waiting = await self._with_lanes([item for item in read if isinstance(item, Requested)])
         postponed: dict[object, Postponed] = {}
@@ -71,53 +73,58 @@ class Intake:
         await self._put_away(refused, [*postponed.values()])
         return len(refused)
 
-    async def _read(self, record: Record) -> Requested | Refused:
+    async def _read(self, record: Record, known: dict[str, Alike]) -> Requested | Refused:
+        """Return the order of a record. `known`: what was found of the batch's apps, by their ids as the records spell them."""
         try:
             event = decode_event(record.value)
-            request = self._check(event)
-            app = await self._apps.get(request.app_id)
-            if not app.intake:
-                return Refused(record, "the app does not allow link requests over Kafka (intake is off)")
-            draft = draft_link(app, request, "bulk")
+            self._check(event)
+            alike = known.get(str(event.data.get("app_id"))) or await self._alike(event, known)
+            draft = alike.draft(event.data, "data.")
         except EventInvalid as invalid:
             return Refused(record, str(invalid))
         except Refusal as refusal:
             return Refused(record, f"{refusal.code}: {refusal}")
+        app_id = draft.form.app.id
         guard = Guard(
-            app.id,
+            app_id,
             f"event {event.source}",
             event.id,
             hash_body(self._ring, event.type, _canonical(event)),
             self._keep,
         )
         return Requested(
-            record, Order(app.id, [draft], guard, "kafka", {"x-request-id": request_id_of(record)})
+            record, Order(app_id, [draft], guard, "kafka", {"x-request-id": request_id_of(record)})
         )
 
     async def _with_lanes(self, requested: list[Requested]) -> list[Requested]:
         """Look at each app's interactive rate once a batch: a look a record is a trip to Redis a record, one after the other."""
         assigned = await self._lanes.assign_all([item.order.items[0] for item in requested])
         return [
-            replace(item, order=replace(item.order, items=[draft]))
+            item if draft is item.order.items[0] else replace(item, order=replace(item.order, items=[draft]))
             for item, draft in zip(requested, assigned, strict=True)
         ]
 
-    def _check(self, event: Event) -> RequestedLink:
+    async def _alike(self, event: Event, known: dict[str, Alike]) -> Alike:
+        """Return what judges requests for an app. Raises a `Refusal` or `EventInvalid` for one that must not be asked for here."""
+        request = validate(RequestedLink, event.data, "data.")
+        app = await self._apps.get(request.app_id)
+        if not app.intake:
+            raise EventInvalid("the app does not allow link requests over Kafka (intake is off)")
+        return known.setdefault(event.data["app_id"], Alike(app, "bulk", RequestedLink))
+
+    def _check(self, event: Event) -> None:
         if event.type != EVENT_TYPE:
             raise EventInvalid(f"type: expected {EVENT_TYPE}")
         if len(event.id) > _MAX_ATTRIBUTE or len(event.source) > _MAX_ATTRIBUTE:
             raise EventInvalid(f"id, source: at most {_MAX_ATTRIBUTE} characters")
         refuse_old(event, self.clock(), self.retention_days)
-        try:
-            return RequestedLink.model_validate(event.data)
-        except ValidationError as error:
-            raise Invalid(field_problems(error, "data.")) from None
 
     async def _issue_all(
         self, requested: list[Requested], postponed: dict[object, Postponed]
     ) -> list[Refused]:
         receipts = await self._issue.issue_together([item.order for item in requested])
         refused: list[Refused] = []
+        verdicts: Counter[str] = Counter()
         for item, receipt in zip(requested, receipts, strict=True):
             answer = receipt if isinstance(receipt, BaseException) else receipt.items[0]
             if isinstance(answer, Unavailable):
@@ -133,7 +140,9 @@ class Intake:
                 refused.append(Refused(item.record, f"refused by the database: {type(answer).__name__}"))
             else:
                 replayed = not isinstance(receipt, BaseException) and receipt.replayed
-                INTAKE_EVENTS.labels(verdict="replayed" if replayed else "issued").inc()
+                verdicts["replayed" if replayed else "issued"] += 1
+        for verdict, count in verdicts.items():
+            INTAKE_EVENTS.labels(verdict=verdict).inc(count)
         return refused
 
     async def _put_away(self, refused: list[Refused], postponed: list[Postponed]) -> None:

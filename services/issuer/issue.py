@@ -84,13 +84,14 @@ class Issue:
 
     async def _make(self, connection: Connection, orders: list[Order]) -> dict[int, Receipt | BaseException]:
         drafts = [item for order in orders for item in order.items if isinstance(item, Draft)]
-        made = self._links(orders, {})
         issued: dict[UUID, Issued] = {}
         if drafts:
             held = await self._store.resolve_users(connection, _wanted_users(drafts))
             made = self._links(orders, held.users)
             await self._charge(made)
             issued = await self._write(connection, made, held.at)
+        else:
+            made = self._links(orders, {})
         await self._amend(connection, orders, made)
         _count_issued(orders, made)
         return {

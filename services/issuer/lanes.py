@@ -45,9 +45,11 @@ class Lanes:
                 assigned.append(item)
                 continue
             form = item.form
-            if left[form.app.id] <= 0:
-                form = bulk.get(form) or bulk.setdefault(form, _in_bulk(form))
-            assigned.append(item._replace(form=form))
+            if left[form.app.id] > 0:
+                assigned.append(item)
+            else:
+                in_bulk = bulk.get(form) or bulk.setdefault(form, _in_bulk(form))
+                assigned.append(item._replace(form=in_bulk))
             left[form.app.id] -= 1
         return assigned
 

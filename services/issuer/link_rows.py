@@ -27,7 +27,7 @@ _USER: Final[Any] = "%(user)s"
 _MESSAGE: Final[Any] = "%(message)s"
 
 
-def alike(links: Sequence[NewLink]) -> dict[tuple[Any, ...], list[NewLink]]:
+def links_alike(links: Sequence[NewLink]) -> dict[tuple[Any, ...], list[NewLink]]:
     """Return links by the columns that they have in common, those of requests that were judged apart, too."""
     found: dict[tuple[Any, ...], list[NewLink]] = {}
     for group, its_links in by_group(links).items():

@@ -9,11 +9,15 @@ WHERE id = $1
 SELECT channels, templates FROM magiclink.delivery_options
 
 -- name: claim_keys
--- Waits for a concurrent duplicate to commit, then does not return its row. An expired row is taken over.
+-- Waits for a concurrent duplicate to commit, then does not return its row. An expired row is taken over. Each row of the parameters
+-- is a list of keys of one scope.
 INSERT INTO magiclink.idempotency_keys AS k (app_id, scope, key, body_hash, answer, expires_at)
-SELECT app_id, scope, key, body_hash, answer::jsonb, now() + make_interval(secs => keep_seconds)
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::float8[])
-    AS row (app_id, scope, key, body_hash, answer, keep_seconds)
+SELECT app_id, scope, key, decode(body_hash, 'hex'), answer::jsonb, now() + make_interval(secs => keep_seconds)
+FROM unnest($1::uuid[], $2::text[], $3::float8[], $4::text[], $5::text[], $6::text[])
+    AS alike (app_id, scope, keep_seconds, keys, body_hashes, answers),
+    LATERAL ROWS FROM (
+        json_array_elements_text(keys::json), json_array_elements_text(body_hashes::json), json_array_elements(answers::json)
+    ) AS row (key, body_hash, answer)
 ORDER BY app_id, scope, key
 ON CONFLICT (app_id, scope, key) DO UPDATE
     SET body_hash = excluded.body_hash, answer = excluded.answer, expires_at = excluded.expires_at

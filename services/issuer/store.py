@@ -14,11 +14,11 @@ from services.issuer.answers import Answer
 from services.issuer.link_rows import (
     EVENT_COLUMNS,
     LINK_COLUMNS,
-    alike,
     array_text,
     event_rows,
     json_text,
     link_lists,
+    links_alike,
 )
 from services.issuer.new_links import NewLink, heads
 from services.issuer.orders import Guard, Issued
@@ -56,14 +56,20 @@ class IssuerStore:
         self, connection: Connection, guards: Sequence[tuple[Guard, Answer]]
     ) -> set[tuple[UUID, str, str]]:
         """Write the keys that are new; return those."""
-        rows = await connection.fetch(
-            SQL.claim_keys,
-            *_columns([g.identity for g, _ in guards], 3),
-            [g.body_hash.newest for g, _ in guards],
-            [orjson.dumps(answer.items).decode() for _, answer in guards],
-            [g.keep_seconds for g, _ in guards],
-        )
-        return {(row["app_id"], row["scope"], row["key"]) for row in rows}
+        alike: dict[tuple[UUID, str, float], list[tuple[Guard, Answer]]] = {}
+        for guard, answer in guards:
+            alike.setdefault((guard.app_id, guard.scope, guard.keep_seconds), []).append((guard, answer))
+        rows = [
+            (
+                *group,
+                json_text([guard.key for guard, _ in its_guards]),
+                json_text([guard.body_hash.newest.hex() for guard, _ in its_guards]),
+                json_text([answer.items for _, answer in its_guards]),
+            )
+            for group, its_guards in alike.items()
+        ]
+        claimed = await connection.fetch(SQL.claim_keys, *_columns(rows, 6))
+        return {(app_id, scope, key) for app_id, scope, key in claimed}
 
     async def find_answers(
         self, guards: Sequence[Guard]
@@ -130,7 +136,7 @@ class IssuerStore:
         """Write links, messages, slots and outbox rows. `created_at`: when the transaction began, as `Held.at` says."""
         newest = heads(links)
         rows, events = [], []
-        for columns, its_links in alike(links).items():
+        for columns, its_links in links_alike(links).items():
             rows.append((*columns, *link_lists(its_links, newest)))
             events += event_rows(its_links, created_at)
         await connection.execute(

@@ -73,7 +73,7 @@ def record(value: bytes | None, headers: Any = (), offset: int = 0) -> Record:
 
 
 async def read(event: Any = None, headers: Any = ()) -> Requested | Refused:
-    return await intake()._read(record(orjson.dumps(event or GOOD), headers))
+    return await intake()._read(record(orjson.dumps(event or GOOD), headers), {})
 
 
 async def reason(**changes: Any) -> str:
@@ -133,7 +133,7 @@ async def test_an_event_of_the_last_30_days_is_taken() -> None:
 
 @pytest.mark.parametrize("value", [b"", b"{", None, b"[]", b"\xff"])
 async def test_what_is_no_event_is_put_aside(value: bytes | None) -> None:
-    assert isinstance(await intake()._read(record(value)), Refused)
+    assert isinstance(await intake()._read(record(value), {}), Refused)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ async def test_what_is_no_event_is_put_aside(value: bytes | None) -> None:
     ids=["a number past 64 bits", "a lifetime past 64 bits", "a state nested deep", "an address nested deep"],
 )
 async def test_no_record_stops_its_partition(value: bytes) -> None:
-    assert isinstance(await intake()._read(record(value)), Refused)
+    assert isinstance(await intake()._read(record(value), {}), Refused)
 
 
 JSON = st.recursive(
@@ -169,7 +169,7 @@ async def test_whatever_stands_in_a_field_is_a_request_or_put_aside(name: str, v
     import json
 
     raw = json.dumps({**GOOD, "data": {**GOOD_DATA, name: value}}).encode()
-    assert isinstance(await intake()._read(record(raw)), Requested | Refused)
+    assert isinstance(await intake()._read(record(raw), {}), Requested | Refused)
 
 
 @pytest.mark.parametrize(

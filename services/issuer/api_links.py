@@ -95,8 +95,7 @@ class LinksApi:
             [_draft(alike, index, item) for index, item in enumerate(batch.links)]
         )
         receipt = await self.issue.one(self._order(call, app, "POST /v1/links/batch", items))
-        secrets = self.secrets if call.caller.may("links:reveal") else None
-        answers = GroupedAnswers(lambda link: self.view(link, app, call), secrets)
+        answers = self.answers(app, call)
         results = [
             {"error": problem(item)} if isinstance(item, Refusal) else answers.result(item)
             for item in receipt.items
@@ -106,6 +105,11 @@ class LinksApi:
     def _order(self, call: Call, app: App, scope: str, items: list[Draft | Refusal]) -> Order:
         guard = guard_of(call, self.ring, scope)
         return Order(app.id, items, guard, "api", {"x-request-id": call.request_id})
+
+    def answers(self, app: App, call: Call) -> GroupedAnswers:
+        """Return what writes the results of a batch as `view` tells each of them."""
+        secrets = self.secrets if call.caller.may("links:reveal") else None
+        return GroupedAnswers(lambda link: self.view(link, app, call), secrets)
 
     def view(self, link: Issued, app: App, call: Call) -> dict[str, Any]:
         """The link as its maker sees it. The secrets are derived here, for a key that may see them, and kept nowhere."""

@@ -348,3 +348,45 @@ async def test_the_relays_of_just_those_lanes_are_woken_that_were_written_to(
     )
     assert rung == [{row["lane"] for row in written}]
     assert len(written) == (1 if channel == "none" else 2)
+
+
+async def test_each_link_of_a_mixed_batch_is_written_with_what_is_its_own(
+    issuer: RunningIssuer, owner: asyncpg.Connection
+) -> None:
+    emails = [
+        "a{b}@example.com",
+        "o'brien@example.com",
+        "x|y`z@example.com",
+        "null@example.com",
+        "a{b}@example.com",
+    ]
+    items: list[dict[str, Any]] = [
+        {"email": email, "channel": ("email", "none")[number % 2], "metadata": {"100 %s": '{"}\n'}}
+        for number, email in enumerate(emails * 3)
+    ]
+    items += [{"phone": "+4930123456", "channel": "sms"}, {"email": "late@example.com", "state": {"n": 1}}]
+    status, body, _ = await issuer.post("/v1/links/batch", {"links": items})
+    assert status == 200
+    for item, result in zip(items, body["results"], strict=True):
+        link = result["link"]
+        row = await one_row(
+            owner,
+            "SELECT l.*, u.email, u.phone, m.recipient, m.id AS message_id FROM magiclink.links l "
+            "JOIN magiclink.users u ON u.id = l.user_id LEFT JOIN magiclink.messages m ON m.link_id = l.id WHERE l.id = $1",
+            link["id"],
+        )
+        address = item.get("email") or item["phone"]
+        sent = item.get("channel", "none") != "none"
+        assert (row["email"] or row["phone"], str(row["user_id"])) == (address, link["user_id"])
+        assert row["recipient"] == (address if sent else None)
+        assert (str(row["message_id"]) if sent else None) == (result["message"] or {}).get("id")
+        assert orjson.loads(row["metadata"]) == link["metadata"] == item.get("metadata", {})
+        assert read_token(RINGS["issuer"], link["token"]).link_id == row["id"]  # type: ignore[union-attr]
+        moments = (row["created_at"], row["expires_at"])
+        assert moments == tuple(datetime.fromisoformat(link[name]) for name in ("created_at", "expires_at"))
+        events = await owner.fetch("SELECT * FROM magiclink.outbox WHERE key = $1", link["user_id"])
+        mine = [event for event in events if link["id"] in event["value"].decode()]
+        assert sorted(event["lane"] for event in mine) == (["bulk", "events"] if sent else ["events"])
+        told = next(orjson.loads(event["value"]) for event in mine if event["lane"] == "events")
+        assert (told["subject"], told["data"]["user_id"]) == (link["id"], link["user_id"])
+        assert datetime.fromisoformat(told["time"]) == row["created_at"]

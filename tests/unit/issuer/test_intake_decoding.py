@@ -94,6 +94,27 @@ async def test_a_good_event_becomes_an_order_guarded_by_its_source_and_id() -> N
     assert (draft.form.lane, draft.user.value, found.order.via) == ("bulk", "ann@example.com", "kafka")
 
 
+async def test_events_of_several_apps_come_together_and_each_app_allows_its_own() -> None:
+    known: dict[str, Any] = {}
+    events = [{**GOOD, "data": {**GOOD["data"], **changes}} for changes in (
+        {}, {"email": "Bob@Example.com"}, {"app_id": str(DEAF_APP_ID)}, {"email": "bad"}, {"app_id": str(APP_ID).upper()},
+        {"app_id": None}, {"app_id": str(DEAF_APP_ID), "email": "b@example.com"},
+    )]  # fmt: skip
+    one = intake()
+    found = [await one._read(record(orjson.dumps(event)), known) for event in events]
+    assert [isinstance(item, Requested) for item in found] == [True, True, False, False, True, False, False]
+    orders = [item.order for item in found if isinstance(item, Requested)]
+    drafts = [draft for order in orders for draft in order.items if isinstance(draft, Draft)]
+    assert [draft.user.value for draft in drafts] == ["ann@example.com", "bob@example.com", "ann@example.com"]
+    assert drafts[0].form is drafts[1].form
+    assert {order.app_id for order in orders} == {APP_ID}
+    reasons = [item.reason for item in found if isinstance(item, Refused)]
+    off = "the app does not allow link requests over Kafka (intake is off)"
+    assert [reasons[0], reasons[3]] == [off, off]
+    assert "data.email" in reasons[1]
+    assert "data.app_id" in reasons[2]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -1,6 +1,7 @@
 import hmac
 import string
 import time
+import uuid
 from uuid import UUID
 
 import pytest
@@ -17,6 +18,7 @@ from shared.tokens import (
     make_grant,
     make_token,
     new_link_id,
+    new_link_ids,
     read_grant,
     read_token,
 )
@@ -125,6 +127,22 @@ def test_link_ids_are_ordered_by_time() -> None:
     milliseconds = new_link_id().int >> 80
     assert before <= milliseconds <= time.time_ns() // 1_000_000
     assert len({new_link_id() for _ in range(1000)}) == 1000
+
+
+def test_many_link_ids_are_made_as_each_is() -> None:
+    before = time.time_ns() // 1_000_000
+    made = new_link_ids(1000)
+    assert len(set(made)) == 1000
+    assert new_link_ids(0) == []
+    assert {(link_id.version, link_id.variant) for link_id in made} == {(7, uuid.RFC_4122)}
+    assert all(before <= link_id.int >> 80 <= time.time_ns() // 1_000_000 for link_id in made)
+    # The shard is none; every other bit is random.
+    anywhere, everywhere = 0, (1 << 128) - 1
+    for link_id in made:
+        anywhere, everywhere = anywhere | link_id.int, everywhere & link_id.int
+    assert (anywhere & ((1 << 76) - 1), everywhere & ((1 << 76) - 1)) == ((1 << 64) - 1 & ~(1 << 62), 1 << 63)
+    assert made[0] == UUID(str(made[0]))
+    assert hash(made[0]) == hash(UUID(str(made[0])))
 
 
 @given(LINK_IDS, st.text(max_size=80), st.text(max_size=80))

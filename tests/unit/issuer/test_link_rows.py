@@ -1,0 +1,107 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from services.issuer.link_rows import SOURCE, event_rows, link_lists, links_alike
+from services.issuer.new_links import Groups, NewLink, heads
+from services.issuer.policy import draft_link
+from services.issuer.reach import FoundUser
+from shared.bus import Event, encode_event
+from shared.links import LinkRequest
+from shared.messages import MessageFacts, Queueing, queued_row
+from shared.tokens import new_link_id
+from tests.unit.issuer.test_policy import app
+
+AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
+APP = app()
+
+
+def new_link(email: str = "ann@example.com", **request: Any) -> NewLink:
+    """Return a link that was judged by itself."""
+    draft = draft_link(APP, LinkRequest(email=email, **request), "bulk")
+    user = FoundUser(new_link_id(), email, None)
+    link = Groups("1").link(draft, user, new_link_id(), '{"x-request-id":"r"}')
+    assert isinstance(link, NewLink)
+    return link
+
+
+def test_links_that_were_judged_apart_are_one_row_when_they_say_the_same() -> None:
+    links = [new_link(f"u{number}@example.com", metadata={"a": 1}) for number in range(3)]
+    assert [*links_alike(links).values()] == [links]
+
+
+def test_links_that_say_other_things_are_other_rows() -> None:
+    requests: list[dict[str, Any]] = [
+        {}, {"state": 1}, {"state": True}, {"metadata": {"a": 1}}, {"template_data": {"a": 1}}, {"ttl_seconds": 60},
+        {"client": {"ip": "192.0.2.1"}}, {"slot": "a"}, {"channel": "email"}, {"channel": "email", "send_at": AT},
+        {"channel": "email", "verify_address": True}, {"url_template": "https://shop.example/?t={token}&u={user_id}"},
+        {"url_template": "https://shop.example/?t={token}&u={user_id}"},
+    ]  # fmt: skip
+    links = [
+        new_link(**LinkRequest(email="a@example.com", **r).model_dump(exclude={"email"})) for r in requests
+    ]
+    assert [*links_alike(links).values()] == [[link] for link in links]
+
+
+def test_addresses_of_any_characters_stay_apart() -> None:
+    emails = [r"a,b{c}\"d'@example.com", "null", 'x"]@example.com', "é\n@example.com"]
+    links = [new_link(channel="email")._replace(recipient=email) for email in emails]
+    ids, users, newest, messages, recipients = link_lists(links, heads(links))
+    assert orjson.loads(recipients) == emails
+    assert ids == "{" + ",".join(str(link.link_id) for link in links) + "}"
+    assert users == "{" + ",".join(str(link.user.id) for link in links) + "}"
+    assert messages == "{" + ",".join(str(link.message_id) for link in links) + "}"
+    assert newest == "{}"
+
+
+def test_of_a_slot_the_last_link_is_the_newest() -> None:
+    first = new_link(slot="a")
+    links = [first, first._replace(link_id=new_link_id()), new_link(slot="a")]
+    assert link_lists(links, heads(links))[2] == "{False,True,True}"
+
+
+def test_events_say_what_each_link_is_and_tell_the_notifier_of_its_message() -> None:
+    send_at = AT + timedelta(days=1)
+    links = [new_link(f"u{number}@example.com", channel="email", send_at=send_at) for number in range(2)]
+    told, queued = event_rows(links, AT)
+    users = "{" + ",".join(str(link.user.id) for link in links) + "}"
+    headers = '{"x-request-id":"r"}\n{"x-request-id":"r"}'
+    assert told[:4] == ("events", None, "magiclink.events", users)
+    assert queued[:4] == ("bulk", send_at, "magiclink.deliveries.bulk", users)
+    assert (told[5], queued[5]) == (headers, headers)
+    assert [orjson.loads(line) for line in told[4].split("\n")] == [_issued(link) for link in links]
+    for line, link in zip(queued[4].split("\n"), links, strict=True):
+        facts = MessageFacts(_there(link.message_id), link.link_id, APP.id, link.user.id, "email", "bulk")
+        expected = orjson.loads(queued_row(SOURCE, facts, Queueing(0, 0, send_at), {}).value)
+        assert {**orjson.loads(line), "time": None} == {**expected, "time": None}
+
+
+def test_a_link_that_is_not_sent_has_one_event_and_no_message() -> None:
+    link = new_link()
+    assert link.message_id is None
+    assert len(event_rows([link], AT)) == 1
+    assert link_lists([link], {})[3:] == ("{}", "[]")
+
+
+def test_only_the_newest_key_signs() -> None:
+    link = new_link()
+    group = replace(link.group, kid="2")
+    assert len(links_alike([link, link._replace(group=group)])) == 2
+
+
+def _there(message_id: UUID | None) -> UUID:
+    assert message_id is not None
+    return message_id
+
+
+def _issued(link: NewLink) -> Any:
+    link_id, data = str(link.link_id), {
+        "link_id": str(link.link_id), "app_id": str(APP.id), "user_id": str(link.user.id), "type": "login",
+        "channel": "email", "lane": "bulk", "sequence": 1,
+    }  # fmt: skip
+    return orjson.loads(
+        encode_event(Event("magiclink.link.issued.v1", f"{link_id}.1", SOURCE, link_id, data, AT))
+    )

@@ -152,6 +152,19 @@ async def test_a_bad_item_of_a_batch_refuses_itself_only_and_a_replay_says_the_s
     assert again[2]["Idempotency-Replayed"] == "true"
 
 
+async def test_a_batch_of_nothing_but_bad_items_is_answered_item_by_item_and_leaves_its_key_free(
+    issuer: RunningIssuer,
+) -> None:
+    status, body, _ = await issuer.post("/v1/links/batch", {"links": [{"email": "x"}, {}]}, key="k")
+    rules = [result["error"]["errors"][0]["rule"] for result in body["results"]]
+    assert (status, rules) == (200, ["email_format", "one_recipient"])
+    status, _, headers = await issuer.post(
+        "/v1/links/batch", {"links": [{"email": "a@example.com"}]}, key="k"
+    )
+    assert status == 200
+    assert "Idempotency-Replayed" not in headers
+
+
 async def test_a_wholly_refused_order_leaves_its_key_free(issuer: RunningIssuer, seeds: Seeds) -> None:
     request = {"user_id": str(issuer.app.id)}
     status, body, _ = await issuer.post("/v1/links", request, key="k")

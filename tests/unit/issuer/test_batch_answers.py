@@ -21,12 +21,12 @@ AT = datetime(2026, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
 TRICKY = {"a": "100 % %s %(token)s %%", 'q"\\': "é\n\u2028</script>"}
 
 
-def made(count: int, app: App = APP, *, is_new: bool = False, **request: Any) -> list[Issued]:
-    """Return links of one group, as an order makes them."""
+def made(count: int, app: App = APP, **request: Any) -> list[Issued]:
+    """Return links of one group, as an order makes them. The first of them has a new user."""
     groups, links = Groups("1"), list[NewLink]()
     form = draft_link(app, LinkRequest(email="ann@example.com", **request), "bulk").form
     for number in range(count):
-        user = FoundUser(new_link_id(), f"u{number}@example.com", "+4930123456", None, is_new)
+        user = FoundUser(new_link_id(), f"u{number}@example.com", "+4930123456", None, number == 0)
         draft = draft_link(app, LinkRequest(email="ann@example.com"), "bulk")._replace(form=form)
         link = groups.link(draft, user, new_link_id(), "{}")
         assert isinstance(link, NewLink)
@@ -71,13 +71,12 @@ def test_a_batch_tells_of_each_link_what_would_be_told_of_it_alone(
 def test_new_users_landing_pages_and_replays_are_told_as_they_are() -> None:
     landing = replace(APP, landing_url="https://shop.example/in?x=%s")
     links = [
-        *made(2, landing),
-        *made(2, landing, is_new=True),
+        *made(3, landing),
         *(link._replace(group=None) for link in made(2)),
     ]
     together, alone = both(links, landing, "links:reveal")
     assert together == alone
-    assert [result["user_created"] for result in together] == [False, False, True, True, False, False]
+    assert [result["user_created"] for result in together] == [True, False, False, True, False]
 
 
 def test_older_links_of_one_slot_are_superseded_in_the_answer() -> None:

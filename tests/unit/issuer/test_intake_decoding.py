@@ -19,7 +19,7 @@ from shared.keys import SERVICE_PURPOSES, KeyRing, derive_ring, new_master
 from shared.redirects import RedirectPolicy
 
 RING = KeyRing.parse(derive_ring(new_master(), "issuer"), SERVICE_PURPOSES["issuer"])
-APP_ID, DEAF_APP_ID = uuid4(), uuid4()
+APP_ID, OTHER_APP_ID, DEAF_APP_ID = uuid4(), uuid4(), uuid4()
 GOOD_DATA: dict[str, Any] = {"app_id": str(APP_ID), "email": "ann@example.com", "channel": "email"}
 GOOD: dict[str, Any] = {
     "specversion": "1.0",
@@ -34,12 +34,12 @@ NOW = 1_780_315_200.0  # 2026-06-01T12:00:00Z
 
 class FakeApps:
     async def get(self, app_id: object) -> App:
-        if app_id not in (APP_ID, DEAF_APP_ID):
+        if app_id not in (APP_ID, OTHER_APP_ID, DEAF_APP_ID):
             raise NotFound("no such app")
         return App(
             id=cast(Any, app_id), name="Shop", redirects=RedirectPolicy(None, ()), default_redirect_url=None,
             landing_url=None, ttl_seconds=900, max_ttl_seconds=3600, grant_ttl_seconds=60, passcode_format="digits:6",
-            locale="en", sender=None, intake=app_id == APP_ID, interactive_per_minute=600, latest_only=frozenset(),
+            locale="en", sender=None, intake=app_id != DEAF_APP_ID, interactive_per_minute=600, latest_only=frozenset(),
             ttl_from="issue", acceptance_cap_seconds=86400, texts_per_hour=1000, texts_per_recipient_per_hour=10,
             passcode_standalone=False, user_id_format="{uuid}",
         )  # fmt: skip
@@ -98,16 +98,29 @@ async def test_events_of_several_apps_come_together_and_each_app_allows_its_own(
     known: dict[str, Any] = {}
     events = [{**GOOD, "data": {**GOOD["data"], **changes}} for changes in (
         {}, {"email": "Bob@Example.com"}, {"app_id": str(DEAF_APP_ID)}, {"email": "bad"}, {"app_id": str(APP_ID).upper()},
-        {"app_id": None}, {"app_id": str(DEAF_APP_ID), "email": "b@example.com"},
+        {"app_id": None}, {"app_id": str(DEAF_APP_ID), "email": "b@example.com"}, {"app_id": str(OTHER_APP_ID)},
     )]  # fmt: skip
     one = intake()
     found = [await one._read(record(orjson.dumps(event)), known) for event in events]
-    assert [isinstance(item, Requested) for item in found] == [True, True, False, False, True, False, False]
+    assert [isinstance(item, Requested) for item in found] == [
+        True,
+        True,
+        False,
+        False,
+        True,
+        False,
+        False,
+        True,
+    ]
     orders = [item.order for item in found if isinstance(item, Requested)]
     drafts = [draft for order in orders for draft in order.items if isinstance(draft, Draft)]
-    assert [draft.user.value for draft in drafts] == ["ann@example.com", "bob@example.com", "ann@example.com"]
+    assert [draft.user.value for draft in drafts] == [
+        "ann@example.com",
+        "bob@example.com",
+        *["ann@example.com"] * 2,
+    ]
     assert drafts[0].form is drafts[1].form
-    assert {order.app_id for order in orders} == {APP_ID}
+    assert [order.app_id for order in orders] == [APP_ID, APP_ID, APP_ID, OTHER_APP_ID]
     reasons = [item.reason for item in found if isinstance(item, Refused)]
     off = "the app does not allow link requests over Kafka (intake is off)"
     assert [reasons[0], reasons[3]] == [off, off]

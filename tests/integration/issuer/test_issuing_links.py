@@ -378,6 +378,8 @@ async def test_each_link_of_a_mixed_batch_is_written_with_what_is_its_own(
         for number, email in enumerate(emails * 3)
     ]
     items += [{"phone": "+4930123456", "channel": "sms"}, {"email": "late@example.com", "state": {"n": 1}}]
+    later = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    items += [{"email": "later@example.com", "channel": "email", "send_at": later, "ttl_seconds": 600}]
     status, body, _ = await issuer.post("/v1/links/batch", {"links": items})
     assert status == 200
     for item, result in zip(items, body["results"], strict=True):

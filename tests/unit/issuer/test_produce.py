@@ -8,10 +8,13 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
 from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.partitioner import murmur2 as murmur2_of_aiokafka
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatch
+from hypothesis import given as given_any
+from hypothesis import strategies as st
 
-from services.issuer.produce import produce
+from services.issuer.produce import murmur2, produce
 
 PARTITIONS = 6
 
@@ -88,3 +91,8 @@ async def test_a_batch_that_is_refused_fails_them_all() -> None:
     refused = DefaultPartitioner()(key, list(range(PARTITIONS)), [])
     with pytest.raises(KafkaTimeoutError):
         await produced(given, refused=refused)
+
+
+@given_any(st.binary(max_size=48))
+def test_a_key_is_hashed_as_aiokafka_and_all_others_hash_it(key: bytes) -> None:
+    assert murmur2(key) == murmur2_of_aiokafka(key) & 0x7FFF_FFFF

@@ -135,10 +135,10 @@ class IssuerStore:
     ) -> None:
         """Write links, messages, slots and outbox rows. `created_at`: when the transaction began, as `Held.at` says."""
         newest = heads(links)
-        rows, events = [], []
-        for columns, its_links in links_alike(links).items():
-            rows.append((*columns, *link_lists(its_links, newest)))
-            events += event_rows(its_links, created_at)
+        rows = [
+            (*columns, *link_lists(its_links, newest)) for columns, its_links in links_alike(links).items()
+        ]
+        events = event_rows(links, created_at)
         await connection.execute(
             SQL.create_links,
             *_columns(rows, LINK_COLUMNS),

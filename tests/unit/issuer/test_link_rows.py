@@ -79,6 +79,14 @@ def test_events_say_what_each_link_is_and_tell_the_notifier_of_its_message() -> 
         assert {**orjson.loads(line), "time": None} == {**expected, "time": None}
 
 
+def test_events_are_lists_however_much_else_differs_between_links() -> None:
+    links = [new_link(metadata={"n": number}, channel=("none", "email")[number % 2]) for number in range(6)]
+    rows = event_rows(links, AT)
+    assert [(row[0], row[4].count("\n") + 1) for row in rows] == [("events", 3), ("events", 3), ("bulk", 3)]
+    channels = [orjson.loads(row[4].split("\n")[0])["data"]["channel"] for row in rows]
+    assert channels == ["none", "email", "email"]
+
+
 def test_a_link_that_is_not_sent_has_one_event_and_no_message() -> None:
     link = new_link()
     assert link.message_id is None

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.issuer import shapes
 from services.issuer.alike import Alike
-from services.issuer.batch_answers import GroupedAnswers
 from services.issuer.idempotency import guard_of
 from services.issuer.issue import Issue
 from services.issuer.lanes import Lanes
@@ -95,9 +94,8 @@ class LinksApi:
             [_draft(alike, index, item) for index, item in enumerate(batch.links)]
         )
         receipt = await self.issue.one(self._order(call, app, "POST /v1/links/batch", items))
-        answers = self.answers(app, call)
         results = [
-            {"error": problem(item)} if isinstance(item, Refusal) else answers.result(item)
+            {"error": problem(item)} if isinstance(item, Refusal) else self.view(item, app, call)
             for item in receipt.items
         ]
         return json_response({"results": results}, 200, receipt.headers)
@@ -105,11 +103,6 @@ class LinksApi:
     def _order(self, call: Call, app: App, scope: str, items: list[Draft | Refusal]) -> Order:
         guard = guard_of(call, self.ring, scope)
         return Order(app.id, items, guard, "api", {"x-request-id": call.request_id})
-
-    def answers(self, app: App, call: Call) -> GroupedAnswers:
-        """Return what writes the results of a batch as `view` tells each of them."""
-        secrets = self.secrets if call.caller.may("links:reveal") else None
-        return GroupedAnswers(lambda link: self.view(link, app, call), secrets)
 
     def view(self, link: Issued, app: App, call: Call) -> dict[str, Any]:
         """The link as its maker sees it. The secrets are derived here, for a key that may see them, and kept nowhere."""

@@ -141,5 +141,5 @@ def _alike(group: Group, created_at: datetime) -> tuple[Any, ...]:
     return (
         group.kid, form.app.id, request.type, form.redirect_url, form.state, request.metadata, request.channel, request.send_at,
         created_at, expires_at, None, None, form.app.passcode_format if request.passcode else None, 0, group.url_template,
-        form.doors, None if request.channel == "none" else "queued", group,
+        form.doors, None if request.channel == "none" else "queued",
     )  # fmt: skip

@@ -40,11 +40,7 @@ class Order:
 
 
 class Issued(NamedTuple):
-    """A link that exists, as its row says, and its first message. `user_created`: its user was made with it.
-
-    `group`: what it shares with the others of its transaction, None for one that was read. Those of one group differ in what is
-    told of them by id, user, `status`, passcode and message only.
-    """
+    """A link that exists, as its row says, and its first message. `user_created`: its user was made with it."""
 
     id: UUID
     user_id: UUID
@@ -68,7 +64,6 @@ class Issued(NamedTuple):
     url_template: str | None
     doors: str
     message_status: str | None
-    group: object = None
 
     @property
     def message(self) -> dict[str, Any] | None:

@@ -36,24 +36,19 @@ class Secrets:
         """
         if self.ring.key("link", link.kid) is None:
             return {}
-        texts = self.texts(link)
+        ref = LinkRef(link.kid, link.id)
+        passcode = self.passcode(link)
+        poll_token = make_poll_token(self.ring, ref)
+        found: dict[str, Any] = {"passcode": passcode, "poll_token": poll_token}
         if link.doors == "passcode":
-            return texts
-        token = texts["token"] or ""
+            return found
+        token = make_token(self.ring, link.id, link.kid)
         if link.url_template is None:
             url = link_url(self.public_url, app.landing_url, token)
         else:
-            known = {name: text or "" for name, text in texts.items()}
+            known = {"token": token, "passcode": passcode or "", "poll_token": poll_token}
             url = fill_secrets(link.url_template, {**known, "link_id": str(link.id)})
-        return {**texts, "url": url}
-
-    def texts(self, link: Issued) -> dict[str, str | None]:
-        """Return `passcode`, `poll_token` and, unless the link is a passcode only, `token`. The ring holds the link's key."""
-        ref = LinkRef(link.kid, link.id)
-        found = {"passcode": self.passcode(link), "poll_token": make_poll_token(self.ring, ref)}
-        if link.doors != "passcode":
-            found["token"] = make_token(self.ring, link.id, link.kid)
-        return found
+        return {**found, "url": url, "token": token}
 
     def passcode(self, link: Issued) -> str | None:
         """Return the passcode of a link, None if it has none, or none any more."""

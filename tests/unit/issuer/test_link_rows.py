@@ -6,7 +6,7 @@ from uuid import UUID
 import orjson
 
 from services.issuer.link_rows import SOURCE, event_rows, link_lists, links_alike
-from services.issuer.new_links import Groups, NewLink, heads
+from services.issuer.new_links import Groups, NewLink, heads, issued_links
 from services.issuer.policy import draft_link
 from services.issuer.reach import FoundUser
 from shared.bus import Event, encode_event
@@ -98,6 +98,23 @@ def test_only_the_newest_key_signs() -> None:
     link = new_link()
     group = replace(link.group, kid="2")
     assert len(links_alike([link, link._replace(group=group)])) == 2
+
+
+def test_a_maker_is_told_of_each_link_what_its_row_will_say() -> None:
+    later = AT + timedelta(days=1)
+    first = new_link(slot="a", ttl_seconds=60)
+    newest = first._replace(link_id=new_link_id(), user=first.user._replace(is_new=True))
+    sent = new_link(channel="email", send_at=later, ttl_seconds=60)
+    told = issued_links([first, newest, sent], AT)
+    one, two, three = (told[link.link_id] for link in (first, newest, sent))
+    assert [link.status for link in (one, two, three)] == ["superseded", "issued", "scheduled"]
+    assert [link.user_created for link in (one, two, three)] == [False, True, False]
+    assert [link.message_status for link in (one, two, three)] == [None, None, "queued"]
+    assert [link.expires_at for link in (one, three)] == [
+        AT + timedelta(seconds=60),
+        later + timedelta(seconds=60),
+    ]
+    assert (three.message_id, three.created_at, three.user_id) == (sent.message_id, AT, sent.user.id)
 
 
 def _there(message_id: UUID | None) -> UUID:

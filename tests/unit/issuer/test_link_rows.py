@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import pytest
 
 from services.issuer.link_rows import SOURCE, event_rows, link_lists, links_alike
 from services.issuer.new_links import Groups, NewLink, heads, issued_links
@@ -22,7 +23,7 @@ APP = app()
 def new_link(email: str = "ann@example.com", **request: Any) -> NewLink:
     """Return a link that was judged by itself."""
     draft = draft_link(APP, LinkRequest(email=email, **request), "bulk")
-    user = FoundUser(new_link_id(), email, None)
+    user = FoundUser(new_link_id(), email, "+4930123456")
     link = Groups("1").link(draft, user, new_link_id(), '{"x-request-id":"r"}')
     assert isinstance(link, NewLink)
     return link
@@ -85,6 +86,21 @@ def test_events_are_lists_however_much_else_differs_between_links() -> None:
     assert [(row[0], row[4].count("\n") + 1) for row in rows] == [("events", 3), ("events", 3), ("bulk", 3)]
     channels = [orjson.loads(row[4].split("\n")[0])["data"]["channel"] for row in rows]
     assert channels == ["none", "email", "email"]
+
+
+@pytest.mark.parametrize(
+    "other", [{"send_at": AT}, {"lane": "interactive"}, {"type": "invite"}, {"channel": "sms"}]
+)
+def test_messages_of_another_kind_are_told_of_by_themselves(other: dict[str, Any]) -> None:
+    links = [
+        new_link(channel="email"),
+        new_link(**{"channel": "email", **other})._replace(message_id=new_link_id()),
+    ]
+    together = event_rows(links, AT)
+    assert [row[:4] for row in together] == [row[:4] for link in links for row in event_rows([link], AT)]
+    said = [orjson.loads(row[4])["data"] for row in together]
+    assert [data["channel"] for data in said[::2]] == ["email", other.get("channel", "email")]
+    assert [data["type"] for data in said[::2]] == ["login", other.get("type", "login")]
 
 
 def test_a_link_that_is_not_sent_has_one_event_and_no_message() -> None:

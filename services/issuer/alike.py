@@ -1,7 +1,7 @@
 """Drafts of many requests: what differs by its e-mail address only is judged once.
 
 The items of a batch, and the requests that a job puts on Kafka, say the same of all their links but whom each is for. Checking the
-fields and the rules of one took 12 µs, looking up what was found for one like it takes 4.
+fields and the rules of one took 12 µs, looking up what was found for one like it takes 3.
 """
 
 from collections.abc import Mapping

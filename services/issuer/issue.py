@@ -5,7 +5,7 @@ Exactly one link an idempotency key (G2): the key's row is written with the link
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -35,7 +35,7 @@ _CHARGED_TOGETHER = 256
 
 
 class Issue:
-    """Issues links. Small orders that arrive together are committed together; large ones go one by one, past the small ones."""
+    """Issues links. Small orders that arrive together are committed together; large ones each by itself, past the small ones."""
 
     def __init__(self, store: IssuerStore, ring: KeyRing, bell: OutboxBell, texts: TextLimits) -> None:
         self._store = store
@@ -47,10 +47,11 @@ class Issue:
             "issue",
             self.issue_together,
             limits=BatchLimits(items=128, flights=2, queue=2048),
-            key=lambda order: order.guard.identity if order.guard else uuid4(),
+            key=_once,
         )
+        # Two at a time: while PostgreSQL writes the links of one, those of the next are made ready; a fifth more links a second.
         self._large: Batcher[Order, Receipt] = Batcher(
-            "issue-large", self.issue_together, limits=BatchLimits(items=1, flights=1, queue=64)
+            "issue-large", self.issue_together, limits=BatchLimits(items=1, flights=2, queue=64), key=_once
         )
 
     async def one(self, order: Order) -> Receipt:
@@ -200,6 +201,11 @@ class Issue:
             else:
                 receipts[id(order)] = Receipt(answer.restore(issued), replayed=True)
         return receipts
+
+
+def _once(order: Order) -> Hashable:
+    """Return what no two orders at work have in common: the second finds what became of the first."""
+    return order.guard.identity if order.guard else uuid4()
 
 
 def _wanted_users(drafts: Sequence[Draft]) -> dict[UserKey, str | None]:

@@ -79,6 +79,8 @@ async def create_pool(database: Database) -> Pool:
             "idle_in_transaction_session_timeout": "10000",
             # Plans are for few partitions and small batches: compiling them costs more than running them.
             "jit": "off",
+            # A plan that was made while a table was empty reads all of it when it is large (docs/decisions/0016).
+            "enable_seqscan": "off",
             "plan_cache_mode": "force_generic_plan" if database.generic_plans else "auto",
         },
     )

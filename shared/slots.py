@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Sequence
 
 # Random, and new in each process: what stands in a text besides (an app's name, its support address) must not pass for a slot.
 # It begins with a letter: what follows a `<` is a tag then, and is seen to be one.
@@ -22,3 +23,17 @@ def has_slot(text: str) -> bool:
 def pieces_of(text: str) -> list[str]:
     """Return what stands between the slots, and in each second place the name of a slot. The first and the last are text."""
     return _SLOT.split(text)
+
+
+class Slotted:
+    """A text with slots of these names."""
+
+    def __init__(self, text: str, names: Sequence[str]) -> None:
+        self._pieces = pieces_of(text)
+        self._places = [names.index(name) for name in self._pieces[1::2]]
+
+    def filled(self, values: Sequence[str]) -> str:
+        """Return the text with these values as they are, in the order of the names."""
+        pieces = self._pieces.copy()
+        pieces[1::2] = [values[place] for place in self._places]
+        return "".join(pieces)

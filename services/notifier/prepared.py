@@ -16,7 +16,7 @@ from services.notifier.prepared_pages import as_written, takes_slots
 from services.notifier.template_set import TemplateSet
 from services.notifier.variables import own_variables, shared_variables
 from services.notifier.wording import subject_line
-from shared.slots import pieces_of, slot
+from shared.slots import Slotted, slot
 
 _MOST = 1024  # mails of 6 KB
 _SHOWN = ("url", "recipient", "passcode", "passcode_aloud", "valid_until", "asked_at", "inviter")
@@ -29,27 +29,13 @@ class _Unprepared(Enum):
     NEVER = "cannot be prepared"
 
 
-class _Slotted:
-    """A text with slots of these names."""
-
-    def __init__(self, text: str, names: Sequence[str]) -> None:
-        self._pieces = pieces_of(text)
-        self._places = [names.index(name) for name in self._pieces[1::2]]
-
-    def filled(self, values: Sequence[str]) -> str:
-        """Return the text with these values as they are, in the order of the names."""
-        pieces = self._pieces.copy()
-        pieces[1::2] = [values[place] for place in self._places]
-        return "".join(pieces)
-
-
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     """A mail with slots. It holds no link, passcode or address."""
 
-    subject: _Slotted
-    text: _Slotted
-    page: _Slotted
+    subject: Slotted
+    text: Slotted
+    page: Slotted
 
     def filled(self, values: Sequence[str]) -> Content | None:
         """Return the mail with these values, None for such as must be rendered."""
@@ -108,9 +94,9 @@ def _prepared(
         return _Unprepared.NEVER
     names = list(values)
     prepared = _Prepared(
-        subject=_Slotted(found.subject_source(slotted), names),
-        text=_Slotted(content.text, names),
-        page=_Slotted(content.html, names),
+        subject=Slotted(found.subject_source(slotted), names),
+        text=Slotted(content.text, names),
+        page=Slotted(content.html, names),
     )
     # Not needed by what is known of templates and pages; and a mail is no place to find out that something is not known.
     filled = prepared.filled(list(values.values()))

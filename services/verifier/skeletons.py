@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from shared.slots import pieces_of
+from shared.slots import Slotted
 
 _TEMPLATES = Path(__file__).parent / "templates"
 STYLE = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
@@ -42,12 +42,8 @@ class Skeleton:
     """A page with slots, of these names."""
 
     def __init__(self, page: str, names: Sequence[str]) -> None:
-        parts = pieces_of(page)
-        self._pieces = [part.encode() for part in parts]
-        self._places = [names.index(name) for name in parts[1::2]]
+        self._page = Slotted(page, names)
 
     def filled(self, values: Sequence[str]) -> bytes:
         """Return the page with these values, in the order of the names. Escaped as jinja does it: text is, `Markup` stands as it is."""
-        pieces = self._pieces.copy()
-        pieces[1::2] = [escape(values[place]).encode() for place in self._places]
-        return b"".join(pieces)
+        return self._page.filled([escape(value) for value in values]).encode()

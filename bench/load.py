@@ -14,6 +14,10 @@ LUA = Path(__file__).with_name("lua")
 _MARK = "REPORT "
 
 
+class RanOutError(SystemExit):
+    """The items were too few for the time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """What is sent. In `path`, `headers` and `body`, `{number}` stands for the count of the request, `{item}` for the next of `items`.
@@ -46,7 +50,7 @@ class Outcome:
 
 
 async def run_load(load: Load, seconds: float) -> Outcome:
-    """Send for so many seconds. Raises `SystemExit` when an answer is wrong or missing, or when the items ran out."""
+    """Send for so many seconds. Raises `SystemExit` when an answer is wrong or missing, `RanOutError` when the items ran out."""
     with tempfile.TemporaryDirectory() as folder:
         output = await _wrk(load, max(1, round(seconds)), write_parts(load, Path(folder)))
     return read_report(output, load.status, f"{load.method} {load.url}{load.path}")
@@ -66,7 +70,7 @@ def read_report(output: str, status: int, what: str) -> Outcome:
         )
         raise SystemExit(f"{what}: expected {status} only; answered {seen}; {told['broken']} broken or late")
     if told["ran_out"]:
-        raise SystemExit(f"{what}: {told['requests']} items were too few for the time: prepare more")
+        raise RanOutError(f"{what}: {told['requests']} items were too few for the time")
     if not told["requests"]:
         raise SystemExit(f"{what}: no answer at all")
     return Outcome(told["requests"], told["seconds"], told["latencies_ms"])

@@ -1,6 +1,7 @@
 """A run: the modules of `bench/rows` one after the other, each on a fresh cluster."""
 
 import importlib
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,16 +51,24 @@ async def run_modules(
 ) -> list[MeasuredRow]:
     """Measure every row of these modules. A smoke run shares a cluster among those that want the same.
 
-    `keep` gets the rows of each module when it is done: an hour later another one may fail.
+    `keep` gets the rows of each module when it is done. One that fails does not cost the hour of the others: `SystemExit` is raised in the end.
     """
     found: list[MeasuredRow] = []
+    failed: list[str] = []
     for number, group in enumerate(groups_of(modules, share=ran.effort.smoke)):
         plan = plan_of(modules[group[0]])
         async with open_house(folder / str(number), plan) as house:
             for name in group:
-                rows = await _run_module(name, modules[name], house, ran)
-                keep(rows)
-                found += rows
+                try:
+                    rows = await _run_module(name, modules[name], house, ran)
+                except SystemExit as failure:
+                    failed.append(f"{name}: {failure}")
+                    print(failed[-1], file=sys.stderr, flush=True)
+                else:
+                    keep(rows)
+                    found += rows
+    if failed:
+        raise SystemExit("\n".join(["failed:", *failed]))
     return found
 
 

@@ -50,7 +50,10 @@ def issuing(house: House, *, known: bool, keyed: bool = False, connections: int 
     supply = Supply(FIRST_PER_CONNECTION * connections)
 
     async def measure(effort: Effort) -> Sample:
-        emails = await house.make_emails(supply.wanted(effort)) if known else ()
+        return await supply.measure(effort, lambda count: attempt(effort, count))
+
+    async def attempt(effort: Effort, count: int) -> Sample:
+        emails = await house.make_emails(count) if known else ()
         email = "{item}" if known else f"n{{number}}-{uuid4().hex}@example.com"
         load = Load(
             house.issuer_url,
@@ -64,7 +67,6 @@ def issuing(house: House, *, known: bool, keyed: bool = False, connections: int 
         )
         sample = await house.under_load(load, effort, house.pid("issuer"))
         await house.forget_messages()
-        supply.learn(sample.figure)
         return sample
 
     return Contender("ours", measure)

@@ -31,11 +31,13 @@ def _page(house: House) -> Contender:
     async def measure(effort: Effort) -> Sample:
         if not tokens:
             tokens.extend(await house.make_tokens(TOKENS))
+        return await supply.measure(effort, lambda count: attempt(effort, count))
+
+    async def attempt(effort: Effort, count: int) -> Sample:
         headers = {"Accept": "text/html", "Accept-Language": "en", "Sec-Fetch-Site": "none"}
-        items = list(islice(cycle(tokens), supply.wanted(effort)))
-        load = Load(house.verifier_url, "/l/{item}", headers=headers, items=items)
-        sample = await house.under_load(load, effort, house.pid("verifier"))
-        supply.learn(sample.figure)
-        return sample
+        load = Load(
+            house.verifier_url, "/l/{item}", headers=headers, items=list(islice(cycle(tokens), count))
+        )
+        return await house.under_load(load, effort, house.pid("verifier"))
 
     return Contender("ours", measure)

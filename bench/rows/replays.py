@@ -42,11 +42,12 @@ def _refusing(house: House, *, consumed: bool) -> Contender:
     async def measure(effort: Effort) -> Sample:
         if not prepared:
             prepared.extend(await _consumed(house) if consumed else _forged(await house.make_tokens(TOKENS)))
-        tokens = list(islice(cycle(prepared), supply.wanted(effort)))
+        return await supply.measure(effort, lambda count: attempt(effort, count))
+
+    async def attempt(effort: Effort, count: int) -> Sample:
+        tokens = list(islice(cycle(prepared), count))
         load = verify_load(house, house.verifier_url, tokens, jwt=False, status=409 if consumed else 404)
-        sample = await house.under_load(load, effort, house.pid("verifier"))
-        supply.learn(sample.figure)
-        return sample
+        return await house.under_load(load, effort, house.pid("verifier"))
 
     return Contender("ours", measure)
 

@@ -66,13 +66,14 @@ def verifying(
     async def measure(effort: Effort) -> Sample:
         if algorithm is not None:
             await house.set_app(jwt_algorithm=algorithm)
+        return await supply.measure(effort, lambda count: attempt(effort, count))
+
+    async def attempt(effort: Effort, count: int) -> Sample:
         url, pid = replica or (house.verifier_url, house.pid("verifier"))
-        tokens = await house.make_tokens(supply.wanted(effort))
+        tokens = await house.make_tokens(count)
         load = replace(verify_load(house, url, tokens, jwt=algorithm is not None), connections=connections)
         measured = house.alone_under_load if alone else house.under_load
-        sample = await measured(load, effort, pid)
-        supply.learn(sample.figure)
-        return sample
+        return await measured(load, effort, pid)
 
     return Contender("ours", measure)
 

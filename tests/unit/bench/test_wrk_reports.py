@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.load import Load, read_report, write_parts
+from bench.load import Load, RanOutError, read_report, write_parts
 
 
 def report(**changes: Any) -> str:
@@ -46,13 +46,17 @@ def test_another_answer_where_a_refusal_is_due_fails_the_run(status: int) -> Non
     ("changes", "words"),
     [
         ({"broken": 3}, "3 broken or late"),
-        ({"ran_out": True}, "too few for the time"),
         ({"requests": 0, "statuses": {}}, "no answer"),
     ],
 )
 def test_a_run_that_is_not_whole_fails(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(SystemExit, match=words):
         read_report(report(**changes), 200, "GET /")
+
+
+def test_items_that_ran_out_are_told_apart() -> None:
+    with pytest.raises(RanOutError, match="1000 items were too few for the time"):
+        read_report(report(ran_out=True), 200, "GET /")
 
 
 def test_a_wrk_that_reports_nothing_fails_with_what_it_said() -> None:

@@ -1,5 +1,6 @@
 """Charts of the results as SVG, legible on light and dark pages."""
 
+import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -41,7 +42,7 @@ _STYLE = Style(
 )
 # pygal writes each colour into a rule of its own; an SVG that is an image on a page hears what the page's reader prefers.
 _DARK = f"inline:@media (prefers-color-scheme: dark) {{ svg text {{ fill: {_INK_ON_DARK} !important; }} }}"
-PERCENTILES = ("p1", "p10", "p25", "p50", "p75", "p90", "p95", "p99", "p99.9")
+PERCENTILES = ("p50", "p90", "p99", "p99.9")
 
 
 def charts(results: Results) -> dict[str, bytes]:
@@ -58,18 +59,16 @@ def throughput(rows: Sequence[MeasuredRow]) -> bytes | None:
     drawn = [row for row in rows if row.unit == "requests/s"]
     if not drawn:
         return None
+    bars: dict[str, list[float | None]] = {OURS: [_median(row, row.ours) for row in drawn]}
+    for name in dict.fromkeys(name for row in drawn for name in row.references):
+        bars[name] = [_median(row, name) if name in row.references else None for row in drawn]
     chart = pygal.HorizontalBar(
-        title="requests/s, medians",
-        height=60 + 62 * len(drawn),
-        **_common(),
+        title="thousand requests/s, medians", height=60 + 62 * len(drawn), **_common()
     )
-    chart.value_formatter = lambda value: "" if value is None else f"{value:,.0f}"
-    names = dict.fromkeys(name for row in drawn for name in row.references)
-    drawn.reverse()  # a horizontal bar chart is drawn from below
-    chart.x_labels = [row.name for row in drawn]
-    chart.add(OURS, [_median(row, row.ours) for row in drawn])
-    for name in names:
-        chart.add(name, [_median(row, name) if name in row.references else None for row in drawn])
+    _fill(chart, [row.name for row in drawn], bars)
+    most = max(value for values in bars.values() for value in values if value is not None)
+    chart.y_labels = _steps(most)
+    chart.value_formatter = lambda value: "" if value is None else f"{value / 1000:,g}"
     return _svg(chart)
 
 
@@ -79,17 +78,33 @@ def latency(rows: Sequence[MeasuredRow]) -> bytes | None:
     drawn = [(name, latencies) for name, latencies in drawn if set(PERCENTILES) <= latencies.keys()]
     if not drawn:
         return None
-    chart = pygal.Line(
-        title="latency by percentile, ms (logarithmic)",
-        logarithmic=True,
-        height=520,
-        dots_size=2,
-        **_common(),
-    )
-    chart.x_labels = list(PERCENTILES)
-    for name, latencies in drawn:
-        chart.add(name, [max(latencies[percentile], 0.01) for percentile in PERCENTILES])
+    chart = pygal.HorizontalBar(title="latency, ms (logarithmic)", height=60 + 62 * len(drawn), **_common())
+    # The logarithms are drawn, from a power of ten below all: pygal's own logarithmic bars begin at the shortest, which is none then.
+    powers = {
+        percentile: [math.log10(max(latencies[percentile], 0.01)) for _, latencies in drawn]
+        for percentile in PERCENTILES
+    }
+    least, most = (edge(value for values in powers.values() for value in values) for edge in (min, max))
+    below = math.ceil(least) - 1
+    bars = {percentile: [value - below for value in values] for percentile, values in powers.items()}
+    _fill(chart, [name for name, _ in drawn], bars)
+    chart.y_labels = list(range(math.ceil(most) - below + 1))
+    chart.value_formatter = lambda value: f"{10 ** (value + below):,.6g}"
     return _svg(chart)
+
+
+def _fill(chart: "pygal.Graph", labels: Sequence[str], bars: Mapping[str, Sequence[float | None]]) -> None:
+    # A horizontal bar chart is drawn from below.
+    chart.x_labels = list(reversed(labels))
+    for name, values in bars.items():
+        chart.add(name, list(reversed(values)))
+
+
+def _steps(most: float) -> list[float]:
+    """Return the labels of an axis that reaches this far, six steps at most, each a round number."""
+    magnitude: float = 10.0 ** math.floor(math.log10(most))
+    step = next(part * magnitude for part in (0.2, 0.5, 1, 2) if most / (part * magnitude) <= 6)
+    return [number * step for number in range(math.ceil(most / step) + 1)]
 
 
 def curves(row: MeasuredRow) -> dict[str, bytes]:
@@ -116,7 +131,13 @@ def slug(name: str) -> str:
 
 def _curve(title: str, x_name: str, x_values: Sequence[float], lines: Mapping[str, Sequence[float]]) -> bytes:
     chart = pygal.XY(
-        title=title, x_title=_words(x_name), height=400, dots_size=2, stroke_style={"width": 2}, **_common()
+        title=title,
+        x_title=_words(x_name),
+        height=400,
+        dots_size=2,
+        stroke_style={"width": 2},
+        margin_bottom=40,
+        **_common(),
     )
     chart.zero = 0
     for name, values in lines.items():

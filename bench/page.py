@@ -137,5 +137,5 @@ def _runs(rows: Sequence[MeasuredRow]) -> str:
     runs: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         runs.setdefault((row.at, row.command), []).append(row.name)
-    lines = [f"- {at}, `{command}`: {', '.join(names)}" for (at, command), names in runs.items()]
+    lines = [f"- {at}, `{command}`: {' · '.join(names)}" for (at, command), names in runs.items()]
     return "\n".join(["## Runs\n", *lines]) + "\n"

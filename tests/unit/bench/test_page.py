@@ -102,6 +102,23 @@ def test_a_chart_of_the_same_figures_is_the_same_file_and_runs_nothing() -> None
     assert b"http://www.w3.org/2000/svg" in first
 
 
+def labels(chart: bytes) -> list[str]:
+    """Return the labels of the axis along which values are drawn."""
+    axes = [part for part in ET.fromstring(chart).iter() if part.get("class", "").startswith("axis x")]  # noqa: S314
+    return [text.text or "" for axis in axes for text in axis.iter() if text.tag.endswith("}text")]
+
+
+def test_an_axis_of_throughput_has_a_few_round_labels() -> None:
+    fast = row(samples={"ours": samples(2_400), "batched": samples(26_791)})
+    assert labels(charts(results(fast))["throughput.svg"]) == ["0", "5", "10", "15", "20", "25", "30"]
+
+
+def test_latencies_are_drawn_from_one_power_of_ten_to_another() -> None:
+    spread = {"p50": 1.9, "p90": 12.0, "p99": 30.0, "p99.9": 1300.0}
+    latencies = row(samples={"ours": samples(1, **spread), "batched": samples(1)})
+    assert labels(charts(results(latencies))["latency.svg"]) == ["1", "10", "100", "1,000", "10,000"]
+
+
 def test_latencies_without_the_whole_distribution_are_left_out() -> None:
     few = row(name="few", samples={"ours": samples(1, p50=1.0), "batched": samples(1)})
     latency = charts(results(few, row(samples={"ours": samples(1, **PERCENTILES), "batched": samples(1)})))[
